@@ -1,0 +1,1 @@
+"""Valkey: a cache whose loss loses nothing."""

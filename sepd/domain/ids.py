@@ -1,0 +1,20 @@
+"""Identifiers derived from what they name, so that the same decision has the same id."""
+
+from __future__ import annotations
+
+import hashlib
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def ulid(time_ns: int, *parts: object) -> str:
+    """A ULID whose 48-bit time is `time_ns` in ms and whose 80 bits are a hash of `parts`."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    number = (time_ns // 1_000_000 & (1 << 48) - 1) << 80 | int.from_bytes(digest[:10])
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def client_order_id(account_id: str, signal_id: str, leg: str, attempt: int) -> str:
+    """Client order id of one attempt at one leg of a signal: 27 characters."""
+    text = "\x1f".join((account_id, signal_id, leg, str(attempt)))
+    return "sepd-" + hashlib.sha256(text.encode()).hexdigest()[:22]

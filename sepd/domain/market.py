@@ -1,0 +1,187 @@
+"""Instruments, granularities, quotes, candles, and the events that carry them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from sepd.domain.time import NS_PER_S
+from sepd.errors import InputError
+
+
+class Granularity(StrEnum):
+    """Candle lengths, in the broker's spelling."""
+
+    S5 = "S5"
+    S10 = "S10"
+    S15 = "S15"
+    S30 = "S30"
+    M1 = "M1"
+    M2 = "M2"
+    M4 = "M4"
+    M5 = "M5"
+    M10 = "M10"
+    M15 = "M15"
+    M30 = "M30"
+    H1 = "H1"
+    H2 = "H2"
+    H3 = "H3"
+    H4 = "H4"
+    H6 = "H6"
+    H8 = "H8"
+    H12 = "H12"
+    D = "D"
+    W = "W"
+
+    @property
+    def seconds(self) -> int:
+        """Length in seconds; a week is seven days."""
+        fixed = {"D": 86_400, "W": 604_800}
+        scale = {"S": 1, "M": 60, "H": 3_600}
+        return fixed.get(self.value) or scale[self.value[0]] * int(self.value[1:])
+
+    @property
+    def ns(self) -> int:
+        """Length in nanoseconds."""
+        return self.seconds * NS_PER_S
+
+    def floor(self, time_ns: int) -> int:
+        """Start of the UTC-aligned candle that contains `time_ns`."""
+        return time_ns - time_ns % self.ns
+
+
+class Instrument(Struct, frozen=True):
+    """What the broker says about a tradable pair.
+
+    `pip_location` and `display_precision` follow OANDA: a pip is 10^pip_location, a point
+    10^-display_precision.
+    """
+
+    name: str
+    display_precision: int = 5
+    pip_location: int = -4
+    trade_units_precision: int = 0
+    minimum_trade_size: Decimal = Decimal(1)
+    maximum_order_units: Decimal = Decimal(100_000_000)
+    maximum_position_size: Decimal = Decimal(0)
+    margin_rate: Decimal = Decimal("0.02")
+
+    @property
+    def base(self) -> str:
+        """Currency that the units count: EUR of EUR_USD."""
+        return self.name.partition("_")[0]
+
+    @property
+    def quote(self) -> str:
+        """Currency that the price counts: USD of EUR_USD."""
+        return self.name.partition("_")[2]
+
+    @property
+    def point(self) -> Decimal:
+        """Value of one point in the quote currency."""
+        return Decimal(1).scaleb(-self.display_precision)
+
+    @property
+    def points_per_pip(self) -> int:
+        """Points in one pip: 10 for EUR_USD at five decimals."""
+        return int(Decimal(1).scaleb(self.display_precision + self.pip_location))
+
+    def to_points(self, price: Decimal) -> int:
+        """Exact points of a decimal price.
+
+        Raises:
+            InputError: the price has more decimals than the instrument.
+        """
+        points = price.scaleb(self.display_precision)
+        if points != points.to_integral_value():
+            raise InputError(
+                f"{self.name} price {price} has more than {self.display_precision} decimals."
+            )
+        return int(points)
+
+    def to_price(self, points: int) -> Decimal:
+        """Decimal price of a number of points, with all the instrument's decimals."""
+        return Decimal(points).scaleb(-self.display_precision)
+
+
+def parse_points(text: str, precision: int) -> int:
+    """Points of a decimal price text, exactly and without going through Decimal.
+
+    Raises:
+        InputError: not a plain decimal number, or it has more decimals than `precision`.
+    """
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > precision:
+        fraction = fraction[:precision] + fraction[precision:].rstrip("0")
+    if not (whole + fraction).isdecimal() or len(fraction) > precision or not text.isascii():
+        raise InputError(f"{text[:40]!r} is not a price with at most {precision} decimals.")
+    return int(whole + fraction) * 10 ** (precision - len(fraction))
+
+
+class Quote(Struct, frozen=True, gc=False, tag=True):
+    """Best bid and ask at a broker instant, in points."""
+
+    instrument: str
+    time_ns: int
+    bid: int
+    ask: int
+    tradeable: bool = True
+
+    @property
+    def mid2(self) -> int:
+        """Bid + ask: the mid price in half-points, so that nothing is rounded."""
+        return self.bid + self.ask
+
+    @property
+    def spread(self) -> int:
+        """Ask − bid, points."""
+        return self.ask - self.bid
+
+
+class Candle(Struct, frozen=True, gc=False, tag=True):
+    """A complete candle of bid and ask, in points; `time_ns` is its start.
+
+    `volume` counts the quotes seen; 0 where the source did not record them.
+    """
+
+    instrument: str
+    granularity: Granularity
+    time_ns: int
+    bid_open: int
+    bid_high: int
+    bid_low: int
+    bid_close: int
+    ask_open: int
+    ask_high: int
+    ask_low: int
+    ask_close: int
+    volume: int = 0
+
+    @property
+    def end_ns(self) -> int:
+        """First instant after the candle."""
+        return self.time_ns + self.granularity.ns
+
+    @property
+    def close2(self) -> int:
+        """Bid + ask of the close: half-points."""
+        return self.bid_close + self.ask_close
+
+
+class Heartbeat(Struct, frozen=True, gc=False, tag=True):
+    """The price stream lives; broker time, ns."""
+
+    time_ns: int
+
+
+class Gap(Struct, frozen=True, gc=False, tag=True):
+    """Prices of `instrument` between two broker instants were missed and not repaired.
+
+    Bit segments end here, and no candle that overlaps the gap is ever complete.
+    """
+
+    instrument: str
+    from_ns: int
+    to_ns: int

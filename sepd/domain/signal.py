@@ -1,0 +1,46 @@
+"""Signals: an opinion about one instrument, with an expiry."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from sepd.domain.market import Granularity
+
+
+class Action(StrEnum):
+    """What a signal asks for."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    CLOSE = "CLOSE"
+
+    @property
+    def sign(self) -> int:
+        """+1 for BUY, −1 for SELL, 0 for CLOSE."""
+        return {"BUY": 1, "SELL": -1, "CLOSE": 0}[self.value]
+
+
+class Metrics(Struct, frozen=True):
+    """Damped window metrics of BITSPACE.md at the decision, Q14 (1.0 = 16384)."""
+
+    coherence: int
+    stability: int
+    entropy: int
+    polarity: int
+
+
+class Signal(Struct, frozen=True):
+    """One opinion. `confidence` is Q14; `rule` names what formed it."""
+
+    id: str
+    instrument: str
+    granularity: Granularity
+    action: Action
+    confidence: int
+    metrics: Metrics
+    rule: str
+    config_version: str
+    created_ns: int
+    valid_until_ns: int

@@ -1,0 +1,1 @@
+"""Orders: the state machine, the executor and reconciliation with the broker."""

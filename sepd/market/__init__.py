@@ -1,0 +1,1 @@
+"""Market values over time: candles, the trading calendar, tape formats, provenance. Pure."""

@@ -1,0 +1,1 @@
+"""Risk: pure limits, sizing and the gate before every order."""

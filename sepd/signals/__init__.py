@@ -1,0 +1,1 @@
+"""Signals: rules, agreement of granularities, signal files."""
