@@ -115,9 +115,10 @@ def parse_points(text: str, precision: int) -> int:
     whole, _, fraction = text.partition(".")
     if len(fraction) > precision:
         fraction = fraction[:precision] + fraction[precision:].rstrip("0")
-    if not (whole + fraction).isdecimal() or len(fraction) > precision or not text.isascii():
+    digits = whole + fraction.ljust(precision, "0")
+    if not whole or len(fraction) > precision or not (digits.isdecimal() and digits.isascii()):
         raise InputError(f"{text[:40]!r} is not a price with at most {precision} decimals.")
-    return int(whole + fraction) * 10 ** (precision - len(fraction))
+    return int(digits)
 
 
 class Quote(Struct, frozen=True, gc=False, tag=True):

@@ -1,0 +1,80 @@
+"""The demonstration rule: trade with the damped polarity when the other metrics agree.
+
+It exists so that the whole loop runs on real prices. It is not claimed to have an edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sepd.domain.market import Granularity
+from sepd.domain.signal import Action, Metrics
+from sepd.settings import RuleSettings
+
+RULE = "demo-polarity"
+Q14 = 16384
+
+
+class Reading(Struct, frozen=True):
+    """Damped metrics of one granularity at its newest complete candle; `end_ns` closes it."""
+
+    granularity: Granularity
+    end_ns: int
+    metrics: Metrics
+
+
+class Opinion(Struct, frozen=True):
+    """What the rule says; `confidence` is Q14, `metrics` those of the finest granularity."""
+
+    action: Action
+    confidence: int
+    metrics: Metrics
+
+
+class PolarityRule:
+    """Thresholds of the settings, turned into Q14 once."""
+
+    def __init__(self, settings: RuleSettings) -> None:
+        self.granularities = tuple(sorted(settings.granularities, key=lambda g: g.ns))
+        self._polarity_min = _q14(settings.polarity_min)
+        self._coherence_min = _q14(settings.coherence_min)
+        self._stability_min = _q14(settings.stability_min)
+        self._entropy_max = _q14(settings.entropy_max)
+
+    @property
+    def finest(self) -> Granularity:
+        """The granularity at whose closes the rule is asked."""
+        return self.granularities[0]
+
+    def lean(self, metrics: Metrics) -> int:
+        """+1 or −1 where one granularity alone would trade, 0 where it would not."""
+        if (
+            metrics.coherence < self._coherence_min
+            or metrics.stability < self._stability_min
+            or metrics.entropy > self._entropy_max
+            or abs(metrics.polarity) < max(self._polarity_min, 1)
+        ):
+            return 0
+        return 1 if metrics.polarity > 0 else -1
+
+    def decide(self, readings: Sequence[Reading]) -> Opinion | None:
+        """Opinion if every granularity has a reading and all lean the same way, else None.
+
+        Confidence is the weakest coherence · |polarity| among them: a score, not a probability.
+        """
+        by_granularity = {reading.granularity: reading for reading in readings}
+        if any(granularity not in by_granularity for granularity in self.granularities):
+            return None
+        chosen = [by_granularity[granularity].metrics for granularity in self.granularities]
+        leans = {self.lean(metrics) for metrics in chosen}
+        if len(leans) != 1 or leans == {0}:
+            return None
+        confidence = min(m.coherence * abs(m.polarity) // Q14 for m in chosen)
+        return Opinion(Action.BUY if leans == {1} else Action.SELL, confidence, chosen[0])
+
+
+def _q14(ratio: Decimal) -> int:
+    return round(ratio * Q14)
