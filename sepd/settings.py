@@ -1,10 +1,10 @@
 """Settings: TOML, environment and env files become one frozen, validated value.
 
-Order of precedence, highest first: `SEPD_*` and the published variables (`DATABASE_URL`,
-`VALKEY_URL`, `OANDA_API_KEY`, `OANDA_ACCOUNT_ID`) of the environment, credential files
-(`OANDA.env`, `.sep-config.env` in `$CREDENTIALS_DIRECTORY`, `config/`, `/app/config/`,
-`/etc/sepd/`), the TOML file, the defaults here. A component receives its own section, never the
-whole.
+Precedence, highest first: command-line options; the published variables (`DATABASE_URL`,
+`VALKEY_URL`, `OANDA_API_KEY`, `OANDA_ACCOUNT_ID`), looked for in files of
+`$CREDENTIALS_DIRECTORY`, the environment, and files of `config/`, `/app/config/`, `/etc/sepd/`;
+`SEPD_SECTION__KEY` of the environment; the TOML file; the defaults here. A component receives
+its own section, never the whole.
 """
 
 from __future__ import annotations
@@ -12,14 +12,28 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError
@@ -33,6 +47,16 @@ PUBLISHED = {
     "OANDA_API_KEY": ("broker", "api_key"),
     "OANDA_ACCOUNT_ID": ("broker", "account_id"),
 }
+
+
+NOT_SETTINGS = frozenset({"SEPD_DATA", "SEPD_FAILPOINT"})
+
+
+def _split(value: object) -> object:
+    """`a,b` is a list, as environment variables write one."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
 
 
 class Section(BaseModel):
@@ -49,6 +73,8 @@ class MarketSettings(Section):
     max_gap_candles: int = Field(default=3, ge=1, description="a longer hole ends the bit segment")
     queue_events: int = Field(default=65_536, ge=16)
     batch_events: int = Field(default=4_096, ge=1)
+
+    _lists = field_validator("granularities", mode="before")(_split)
 
     @model_validator(mode="after")
     def _multiples(self) -> Self:
@@ -86,20 +112,68 @@ class RuleSettings(Section):
     validity_candles: int = Field(default=1, ge=1)
     hold_candles: int = Field(default=24, ge=1, description="a position is closed after so many")
 
+    _lists = field_validator("granularities", mode="before")(_split)
+
 
 class RiskSettings(Section):
-    """Limits. Fractions are of the account balance; money is in the home currency."""
+    """Limits of the risk gate. Fractions are of the account balance, leverages multiples of the
+    equity; money is in the home currency. A limit is the last value that passes.
+    """
 
-    risk_per_trade: Decimal = Field(default=Decimal("0.005"), gt=0, le=Decimal("0.05"))
-    stop_pips: Decimal = Field(default=Decimal(30), gt=0)
+    allowed: tuple[str, ...] = Field(default=(), description="pairs to enter; empty: every one")
+    risk_per_trade: Decimal = Field(
+        default=Decimal("0.005"), gt=0, le=Decimal("0.05"), description="lost at most at the stop"
+    )
+    kelly_fraction: Decimal = Field(
+        default=Decimal(0), ge=0, le=Decimal("0.5"), description="0: confidence sets no size"
+    )
+    stop_pips: Decimal = Field(default=Decimal(30), gt=0, description="from the price to enter at")
     target_pips: Decimal = Field(default=Decimal(45), gt=0)
-    price_bound_pips: Decimal = Field(default=Decimal(5), gt=0)
-    max_units: Decimal = Field(default=Decimal(1_000_000), gt=0)
+    volatility_stops: Decimal = Field(
+        default=Decimal(0), ge=0, description="a stop is no nearer than so many true ranges"
+    )
+    price_bound_pips: Decimal = Field(
+        default=Decimal(5), gt=0, description="worst fill, from the price to enter at"
+    )
+    max_units: Decimal = Field(default=Decimal(1_000_000), gt=0, description="of one order")
+    max_notional: Decimal = Field(default=Decimal(1_000_000), gt=0, description="of one order")
+    max_gross_leverage: Decimal = Field(default=Decimal(10), gt=0, description="all positions")
+    max_net_leverage: Decimal = Field(default=Decimal(6), gt=0, description="after netting")
+    max_currency_leverage: Decimal = Field(default=Decimal(5), gt=0, description="one currency")
+    max_margin_use: Decimal = Field(default=Decimal("0.5"), gt=0, le=1, description="of equity")
     max_positions: int = Field(default=4, ge=1)
     max_positions_per_instrument: int = Field(default=1, ge=1)
+    max_correlated: int = Field(default=3, ge=1, description="positions that move together")
+    correlation_min: Decimal = Field(
+        default=Decimal("0.8"), ge=0, le=1, description="from here on two pairs move together"
+    )
     max_daily_loss: Decimal = Field(default=Decimal("0.03"), gt=0, le=1)
+    max_drawdown: Decimal = Field(
+        default=Decimal("0.2"), gt=0, le=1, description="below the highest balance"
+    )
+    max_loss_streak: int = Field(default=6, ge=1, description="so many losses start a cool-down")
+    cool_down_s: int = Field(default=14_400, ge=0)
+    max_orders_per_minute: int = Field(default=60, ge=1)
+    max_fills_per_hour: int = Field(
+        default=20, ge=1, description="of one pair; more latches it off until an operator unkills"
+    )
     max_spread_pips: Decimal = Field(default=Decimal(4), gt=0)
     max_quote_age_s: Decimal = Field(default=Decimal(10), gt=0)
+    max_conversion_age_s: Decimal = Field(
+        default=Decimal(3600), gt=0, description="of the quotes that convert to home currency"
+    )
+    conversion_markup: Decimal = Field(
+        default=Decimal("0.01"), ge=0, le=Decimal("0.1"), description="the broker's, at most"
+    )
+    max_jump_pips: Decimal = Field(
+        default=Decimal(50), gt=0, description="between quotes no further apart than a fresh one"
+    )
+    jump_quarantine_s: int = Field(default=60, ge=0)
+    max_clock_skew_s: Decimal = Field(default=Decimal(2), gt=0)
+    no_entry_before_close_s: int = Field(default=900, ge=0, description="of the week")
+    weekend_gap: Decimal = Field(
+        default=Decimal(2), ge=1, description="a stop held over the weekend may slip so many times"
+    )
 
 
 class BrokerSettings(Section):
@@ -153,8 +227,16 @@ class LiveSettings(Section):
     confirm: str = ""
 
 
-class Settings(Section):
+class Settings(BaseSettings):
     """Everything a person may set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="SEPD_",
+        env_nested_delimiter="__",
+        enable_decoding=False,
+    )
 
     role: Role = "all"
     mode: Mode = "paper"
@@ -170,6 +252,8 @@ class Settings(Section):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     live: LiveSettings = LiveSettings()
+
+    _lists = field_validator("instruments", mode="before")(_split)
 
     @model_validator(mode="after")
     def _rule_candles_exist(self) -> Self:
@@ -195,112 +279,116 @@ class Settings(Section):
 
 
 def credential_dirs(environ: Mapping[str, str]) -> list[Path]:
-    """Folders searched for credential files, first match wins."""
+    """Folders searched for credential files, the first match of a variable wins."""
     named = [Path(environ["CREDENTIALS_DIRECTORY"])] if environ.get("CREDENTIALS_DIRECTORY") else []
     return [*named, Path("config"), Path("/app/config"), Path("/etc/sepd")]
 
 
+def find_credentials(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Each published variable that is set: its value and the place it came from."""
+    files = {
+        str(folder / name): dotenv_values(folder / name)
+        for folder in credential_dirs(environ)
+        for name in CREDENTIAL_FILES
+        if (folder / name).is_file()
+    }
+    first = environ.get("CREDENTIALS_DIRECTORY") or "\0"
+    places: list[tuple[str, Mapping[str, str | None]]] = [
+        *(item for item in files.items() if item[0].startswith(first)),
+        ("the environment", environ),
+        *(item for item in files.items() if not item[0].startswith(first)),
+    ]
+    found: dict[str, tuple[str, str]] = {}
+    for key in PUBLISHED:
+        for place, values in places:
+            value = values.get(key)
+            if value:
+                found[key] = (value, place)
+                break
+    return found
+
+
 def load_settings(
-    path: Path | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    path: Path | None = None, *, overrides: Mapping[str, Any] | None = None
 ) -> Settings:
     """Read and validate.
 
     Args:
         path: TOML file; None takes `config/sepd.toml` if it exists.
-        environ: the environment; None takes the process's own.
         overrides: nested values that win over all else (command-line options).
 
     Raises:
         ConfigError: names the key, its file and, for a typo, the nearest right name.
     """
-    environ = os.environ if environ is None else environ
     file = path or Path("config/sepd.toml")
-    values = _read_toml(file) if path or file.is_file() else {}
-    origin = str(file)
-    for source in (_credential_values(environ), _environment_values(environ), overrides or {}):
-        _merge(values, source)
+    _refuse_unknown_variables()
+    published: dict[str, Any] = {}
+    for key, (value, _) in find_credentials(os.environ).items():
+        section, name = PUBLISHED[key]
+        published.setdefault(section, {})[name] = value
+
+    class Loaded(Settings):
+        """`Settings` bound to one file."""
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            credentials = InitSettingsSource(settings_cls, published)
+            toml = TomlConfigSettingsSource(settings_cls, file)
+            return init_settings, credentials, env_settings, toml
+
     try:
-        return Settings.model_validate(values)
+        if path is not None:
+            path.read_bytes()
+        return Loaded(**(overrides or {}))
     except ValidationError as error:
-        raise ConfigError(_explain(error, origin)) from None
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
+        raise ConfigError(_explain(error, file)) from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{file}: is not valid TOML: {error}.") from None
 
 
-def _credential_values(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, str] = {}
-    for folder in reversed(credential_dirs(environ)):
-        for name in CREDENTIAL_FILES:
-            file = folder / name
-            if file.is_file():
-                found |= {key: value for key, value in dotenv_values(file).items() if value}
-    return _published(found)
+def _refuse_unknown_variables() -> None:
+    """A mistyped `SEPD_…` variable must not be ignored in silence."""
+    sections = list(Settings.model_fields)
+    for key in os.environ:
+        name = key.removeprefix("SEPD_").split("__")[0].lower()
+        if key.startswith("SEPD_") and key not in NOT_SETTINGS and name not in sections:
+            raise ConfigError(f"The environment: unknown variable {key}.{_hint(name, sections)}")
 
 
-def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The published names, and `SEPD_SECTION__KEY`."""
-    values = _published(environ)
-    for key, text in environ.items():
-        if key.startswith("SEPD_") and key != "SEPD_DATA":
-            _place(values, [part.lower() for part in key[5:].split("__")], _literal(text))
-    return values
-
-
-def _published(source: Mapping[str, str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, where in PUBLISHED.items():
-        if source.get(key):
-            _place(values, list(where), source[key])
-    return values
-
-
-def _literal(text: str) -> Any:
-    """`a,b` becomes a list; pydantic turns the rest into its type."""
-    return [part.strip() for part in text.split(",")] if "," in text else text
-
-
-def _place(values: dict[str, Any], where: Sequence[str], value: Any) -> None:
-    for part in where[:-1]:
-        values = values.setdefault(part, {})
-    values[where[-1]] = value
-
-
-def _merge(values: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, Mapping) and isinstance(values.get(key), dict):
-            _merge(values[key], value)
-        else:
-            values[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _explain(error: ValidationError, origin: str) -> str:
-    """One sentence per mistake: file, key, what is wrong, what would be right."""
+def _explain(error: ValidationError, file: Path) -> str:
+    """One sentence per mistake: where, key, what is wrong, what would be right."""
     sentences = []
     for item in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        path = [str(part) for part in item["loc"]]
+        variable = "SEPD_" + "__".join(path).upper()
+        origin = f"{variable} in the environment" if variable in os.environ else str(file)
+        key = ".".join(path) or "settings"
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), _names(item["loc"][:-1]), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = _hint(path[-1], _names(path[:-1]))
             sentences.append(f"{origin}: unknown key {key!r}.{hint}")
         else:
             sentences.append(f"{origin}: {key}: {item['msg']}.")
     return "\n".join(sentences)
 
 
-def _names(where: tuple[int | str, ...]) -> list[str]:
+def _hint(name: str, right: list[str]) -> str:
+    near = difflib.get_close_matches(name, right, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _names(path: list[str]) -> list[str]:
     model: type[BaseModel] = Settings
-    for part in where:
-        annotation = model.model_fields[str(part)].annotation
+    for part in path:
+        annotation = model.model_fields[part].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return list(model.model_fields)
