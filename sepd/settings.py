@@ -339,6 +339,7 @@ def load_settings(
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
             credentials = InitSettingsSource(settings_cls, published)
             toml = TomlConfigSettingsSource(settings_cls, file)
             return init_settings, credentials, env_settings, toml
