@@ -1,0 +1,46 @@
+"""Instruments that a file names, where no broker is there to describe them.
+
+The precisions follow OANDA's instrument list: five decimals and a pip of 0.0001, except where
+the quote currency or the instrument is quoted otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sepd.domain.market import Instrument
+from sepd.errors import InputError
+
+_DEFAULT = (5, -4)
+_BY_QUOTE = {"JPY": (3, -2), "HUF": (3, -2), "THB": (3, -2)}
+_BY_NAME = {
+    "XAU_USD": (3, -2),
+    "XAU_EUR": (3, -2),
+    "XAU_GBP": (3, -2),
+    "XAU_JPY": (0, 1),
+    "XAU_XAG": (4, -2),
+    "XAG_JPY": (1, 1),
+    "XPT_USD": (3, -2),
+    "XPD_USD": (3, -2),
+}
+_NAME = re.compile(r"(?<![A-Z0-9])([A-Z][A-Z0-9]{1,9})_([A-Z]{3})(?![A-Z0-9])")
+_PAIR = re.compile(r"(?<![A-Z0-9])([A-Z]{3})([A-Z]{3})(?![A-Z0-9])")
+
+
+def instrument_named(name: str) -> Instrument:
+    """The instrument `name` (`EUR_USD`), with the precision that its prices have at OANDA.
+
+    Raises:
+        InputError: not a name of that form.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name[:40]!r} is not an instrument's name such as EUR_USD.")
+    quote = name.rpartition("_")[2]
+    precision, pip = _BY_NAME.get(name) or _BY_QUOTE.get(quote, _DEFAULT)
+    return Instrument(name, display_precision=precision, pip_location=pip)
+
+
+def instrument_in(file_name: str) -> Instrument | None:
+    """The instrument that a file's name carries: `EUR_USD.tick.csv.gz`, `EURUSD.csv`."""
+    found = _NAME.search(file_name) or _PAIR.search(file_name)
+    return instrument_named(f"{found[1]}_{found[2]}") if found else None
