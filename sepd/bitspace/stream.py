@@ -1,0 +1,189 @@
+"""One bit at a time: the same rows as a batch, at a constant cost per bit."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepd.bitspace.parameters import parameters
+from sepd.bitspace.tables import (
+    COUNT_BITS,
+    DECAY_STEPS,
+    DECOHERENCE_WEIGHT,
+    ENTROPY_WEIGHT,
+    HALF,
+    INVALID,
+    ONE,
+    decay_steps,
+    gain_row,
+    tables_for,
+)
+from sepd.errors import InputError
+
+type Point = tuple[int, int, int, int]
+
+
+class Row(NamedTuple):
+    """One position (BITSPACE.md sections 2 and 3): Q14 metrics, −32768 where invalid; counts."""
+
+    coherence: int
+    stability: int
+    entropy: int
+    polarity: int
+    null: int
+    flip: int
+    rupture: int
+    corrections: int
+    damped_coherence: int
+    damped_stability: int
+    damped_entropy: int
+    damped_polarity: int
+    decay: int
+    steps: int
+    converged: bool
+
+
+_UNDAMPED = (INVALID, INVALID, INVALID, INVALID, 0, 0, False)
+_NOTHING = Row(INVALID, INVALID, INVALID, INVALID, 0, 0, 0, 0, *_UNDAMPED)
+_make_row = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+
+
+class Stream:
+    """The rows of one segment, bit by bit; `reset` begins the next segment.
+
+    Bits are kept newest first, so the k newest bits are the context and the low bits of the
+    transitions are the newer half.
+    """
+
+    def __init__(
+        self,
+        window: int = 64,
+        order: int = 1,
+        expectation: Sequence[int] | NDArray[np.uint8] | None = None,
+        iterations: int = 16,
+        tolerance: int = 0,
+    ) -> None:
+        chosen = parameters(window, order, expectation, iterations, tolerance)
+        tables = tables_for(chosen)
+        self.parameters = chosen
+        self._span = chosen.transitions
+        self._window_mask = (1 << chosen.window) - 1
+        self._span_mask = (1 << chosen.transitions) - 1
+        self._newer_mask = (1 << tables.window.new) - 1
+        self._context_mask = (1 << chosen.order) - 1
+        self._error_mask = (1 << chosen.probed) - 1
+        self._base = tables.window.base
+        self._stride = tables.window.stride
+        self._expectation = bytes(chosen.expectation)
+        self._coherence = memoryview(tables.window.coherence)  # indexes to int, no copy of 2 MB
+        self._entropy = tables.window.entropy.tolist()
+        self._polarity = tables.window.polarity.tolist()
+        self._stability = tables.stability.tolist()
+        self._damping = _Damping(chosen.iterations, tolerance)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new segment: nothing before the next bit counts."""
+        self._bits = 0
+        self._errors = 0
+        self._missing = self.parameters.window
+        self._damping.reset()
+
+    def push(self, bit: int) -> Row:
+        """Take the next bit and give its row; the cost does not depend on the window.
+
+        Raises
+        ------
+        InputError
+            where `bit` is neither 0 nor 1; the stream is unchanged.
+        """
+        if bit not in (0, 1):
+            raise InputError(f"bit must be 0 or 1, got {bit!r}")
+        before = self._bits
+        error = self._expectation[before & self._context_mask] ^ bit
+        self._errors = errors = (self._errors << 1 | error) & self._error_mask
+        self._bits = bits = (before << 1 | bit) & self._window_mask
+        if self._missing > 1:
+            self._missing -= 1
+            return _NOTHING
+        older_bits = bits >> 1
+        flips = (bits ^ older_bits) & self._span_mask
+        ruptures = bits & older_bits
+        flip = flips.bit_count()
+        rupture = ruptures.bit_count()
+        corrections = errors.bit_count()
+        newer = (flips & self._newer_mask).bit_count()
+        newer += self._base * (ruptures & self._newer_mask).bit_count()
+        older = flip + self._base * rupture - newer
+        state = rupture << COUNT_BITS | flip
+        point = (
+            self._coherence[older * self._stride + newer],
+            self._stability[corrections],
+            self._entropy[state],
+            self._polarity[state],
+        )
+        null = self._span - flip - rupture
+        damped = self._damping.push(point)
+        return _make_row(Row, (*point, null, flip, rupture, corrections, *damped))
+
+    def push_all(self, bits: Iterable[int]) -> list[Row]:
+        """The rows of several bits."""
+        return [self.push(bit) for bit in bits]
+
+    def path(self) -> list[Point]:
+        """m_0 … m_I at the newest bit; empty where the damped metrics are invalid."""
+        return self._damping.path()
+
+
+class _Damping:
+    """Section 3 over the newest metrics."""
+
+    def __init__(self, iterations: int, tolerance: int) -> None:
+        self._iterations = iterations
+        self._tolerance = tolerance
+        self._steps = decay_steps()
+        self._gains = [gain_row(decay, iterations)[1:] for decay in range(DECAY_STEPS + 1)]
+        self._newest_first: deque[Point] = deque(maxlen=iterations + 1)
+
+    def reset(self) -> None:
+        self._newest_first.clear()
+
+    def push(self, point: Point) -> tuple[int | bool, ...]:
+        """The damped columns once `point` is the newest."""
+        if not self._iterations:
+            return _UNDAMPED
+        self._newest_first.appendleft(point)
+        if len(self._newest_first) <= self._iterations:
+            return _UNDAMPED
+        return self._damp(None)
+
+    def path(self) -> list[Point]:
+        points: list[Point] = []
+        if self._iterations and len(self._newest_first) > self._iterations:
+            self._damp(points)
+            points += points[-1:] * (self._iterations + 1 - len(points))
+        return points
+
+    def _damp(self, path: list[Point] | None) -> tuple[int | bool, ...]:
+        past = iter(self._newest_first)
+        c, s, h, p = next(past)
+        rate = (ENTROPY_WEIGHT * h + DECOHERENCE_WEIGHT * (ONE - c) + HALF) >> 14
+        decay = self._steps[rate]
+        if path is not None:
+            path.append((c, s, h, p))
+        low = -self._tolerance
+        high = self._tolerance
+        steps = 0
+        for gain, (old_c, old_s, old_h, old_p) in zip(self._gains[decay], past, strict=True):
+            steps += 1
+            c += (dc := (gain * (old_c - c) + HALF) >> 14)
+            s += (ds := (gain * (old_s - s) + HALF) >> 14)
+            h += (dh := (gain * (old_h - h) + HALF) >> 14)
+            p += (dp := (gain * (old_p - p) + HALF) >> 14)
+            if path is not None:
+                path.append((c, s, h, p))
+            if low <= dc <= high and low <= ds <= high and low <= dh <= high and low <= dp <= high:
+                return c, s, h, p, decay, steps, True
+        return c, s, h, p, decay, steps, False
