@@ -12,7 +12,7 @@ import structlog
 
 _SECRET_KEY = re.compile(r"api_?key|token|password|secret|authorization|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
-    r"(?P<head>Bearer\s+|://[^:/@\s]*:)(?P<secret>[^@\s]+)(?P<tail>@?)", re.IGNORECASE
+    r"(?P<head>Bearer\s+)[^\s\"']+|(?P<url>://[^:/@\s]*:)[^@\s]+(?=@)", re.IGNORECASE
 )
 REDACTED = "[redacted]"
 
@@ -29,7 +29,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 def redact_text(text: str) -> str:
     """`text` without bearer tokens and without the passwords of URLs."""
-    return _SECRET_TEXT.sub(rf"\g<head>{REDACTED}\g<tail>", text)
+    return _SECRET_TEXT.sub(lambda m: f"{m['head'] or m['url']}{REDACTED}", text)
 
 
 def configure(

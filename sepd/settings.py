@@ -259,7 +259,10 @@ class Settings(BaseSettings):
     def _rule_candles_exist(self) -> Self:
         missing = set(self.rule.granularities) - set(self.market.all_granularities)
         if missing:
-            raise ValueError(f"rule.granularities {sorted(missing)} are not built (see [market])")
+            names = ", ".join(sorted(missing))
+            raise ValueError(
+                f"rule.granularities: {names} not built; add it to market.granularities"
+            )
         return self
 
     @property
@@ -377,7 +380,7 @@ def _explain(error: ValidationError, file: Path) -> str:
             hint = _hint(path[-1], _names(path[:-1]))
             sentences.append(f"{origin}: unknown key {key!r}.{hint}")
         else:
-            sentences.append(f"{origin}: {key}: {item['msg']}.")
+            sentences.append(f"{origin}: {key}: {item['msg'].removeprefix('Value error, ')}.")
     return "\n".join(sentences)
 
 
