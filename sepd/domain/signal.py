@@ -32,14 +32,17 @@ class Metrics(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """One opinion. `confidence` is Q14; `rule` names what formed it."""
+    """One opinion. `confidence` is Q14; `rule` names what formed it.
+
+    `metrics` is None where the market gave no valid reading: a trade closed by its age.
+    """
 
     id: str
     instrument: str
     granularity: Granularity
     action: Action
     confidence: int
-    metrics: Metrics
+    metrics: Metrics | None
     rule: str
     config_version: str
     created_ns: int

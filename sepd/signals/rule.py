@@ -34,6 +34,13 @@ class Opinion(Struct, frozen=True):
     metrics: Metrics
 
 
+class Held(Struct, frozen=True):
+    """A trade that is open: its direction, +1 or −1, and since when."""
+
+    sign: int
+    opened_ns: int
+
+
 class PolarityRule:
     """Thresholds of the settings, turned into Q14 once."""
 
@@ -43,6 +50,8 @@ class PolarityRule:
         self._coherence_min = _q14(settings.coherence_min)
         self._stability_min = _q14(settings.stability_min)
         self._entropy_max = _q14(settings.entropy_max)
+        self.validity_ns = settings.validity_candles * self.finest.ns
+        self.hold_ns = settings.hold_candles * self.finest.ns
 
     @property
     def finest(self) -> Granularity:
@@ -60,20 +69,28 @@ class PolarityRule:
             return 0
         return 1 if metrics.polarity > 0 else -1
 
-    def decide(self, readings: Sequence[Reading]) -> Opinion | None:
-        """Opinion if every granularity has a reading and all lean the same way, else None.
+    def opinion(self, readings: Sequence[Reading], now_ns: int) -> Opinion | None:
+        """Opinion if every granularity has a fresh reading and all lean the same way, else None.
 
+        A reading is fresh until a candle of its granularity should have closed since.
         Confidence is the weakest coherence · |polarity| among them: a score, not a probability.
         """
-        by_granularity = {reading.granularity: reading for reading in readings}
-        if any(granularity not in by_granularity for granularity in self.granularities):
+        fresh = {r.granularity: r.metrics for r in readings if now_ns - r.end_ns < r.granularity.ns}
+        if any(granularity not in fresh for granularity in self.granularities):
             return None
-        chosen = [by_granularity[granularity].metrics for granularity in self.granularities]
+        chosen = [fresh[granularity] for granularity in self.granularities]
         leans = {self.lean(metrics) for metrics in chosen}
         if len(leans) != 1 or leans == {0}:
             return None
         confidence = min(m.coherence * abs(m.polarity) // Q14 for m in chosen)
         return Opinion(Action.BUY if leans == {1} else Action.SELL, confidence, chosen[0])
+
+    def act(self, opinion: Opinion | None, held: Held | None, now_ns: int) -> Action | None:
+        """What to do: enter on an opinion, leave on the opposite one or after the holding time."""
+        if held is None:
+            return opinion.action if opinion else None
+        turned = opinion is not None and opinion.action.sign == -held.sign
+        return Action.CLOSE if turned or now_ns - held.opened_ns >= self.hold_ns else None
 
 
 def _q14(ratio: Decimal) -> int:

@@ -1,0 +1,82 @@
+"""Only faults that may pass are retried, and systemd hears the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from pathlib import Path
+
+import pytest
+
+from sepd.errors import ConfigError, TransientError
+from sepd.supervise import Backoff, Notifier, supervise
+
+
+class Flaky:
+    """Fails as often as told, then ends well."""
+
+    def __init__(self, failures: int) -> None:
+        self.runs = 0
+        self._failures = failures
+
+    async def run(self) -> None:
+        self.runs += 1
+        if self.runs <= self._failures:
+            raise TransientError(f"failure {self.runs}")
+
+
+def quick() -> Backoff:
+    return Backoff(random.Random(1), first_s=0.001, last_s=0.002)
+
+
+async def test_a_transient_fault_is_retried_and_its_end_reported() -> None:
+    faults: list[tuple[str, str]] = []
+    flaky = Flaky(2)
+    await supervise("prices", flaky.run, quick(), on_fault=lambda *f: faults.append(f))
+    assert flaky.runs == 3
+    assert faults == [("prices", "failure 1"), ("prices", "failure 2"), ("prices", "")]
+
+
+async def test_any_other_error_ends_it() -> None:
+    async def wrong() -> None:
+        raise ConfigError("no such account")
+
+    with pytest.raises(ConfigError):
+        await supervise("prices", wrong, quick(), on_fault=lambda *_: None)
+
+
+async def test_cancelling_ends_it_between_attempts() -> None:
+    flaky = Flaky(10**6)
+    failed = asyncio.Event()
+    slow = Backoff(random.Random(1), first_s=3600)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(supervise("x", flaky.run, slow, on_fault=lambda *_: failed.set()))
+        await failed.wait()
+        task.cancel()
+    assert flaky.runs == 1
+
+
+def test_delays_double_up_to_a_bound_and_are_shortened_by_up_to_half() -> None:
+    backoff = Backoff(random.Random(7), first_s=1, last_s=8)
+    bounds = [1, 2, 4, 8, 8, 8]
+    for bound in bounds:
+        assert bound / 2 <= backoff.next_s() <= bound
+    backoff.reset()
+    assert backoff.next_s() <= 1
+
+
+def test_the_service_manager_hears_ready_progress_and_stopping(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        notifier = Notifier(address)
+        notifier.ready()
+        notifier.progress("42 events")
+        notifier.stopping()
+        heard = [manager.recv(200).decode() for _ in range(3)]
+    assert heard == ["READY=1", "WATCHDOG=1\nSTATUS=42 events", "STOPPING=1"]
+
+
+def test_without_a_service_manager_nothing_is_sent() -> None:
+    Notifier("").ready()
