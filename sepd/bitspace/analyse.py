@@ -1,6 +1,6 @@
 """`analyze`: one batch of bits in, one row per bit out, on the backend that is asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Literal, Protocol
 
@@ -11,11 +11,15 @@ from sepd.bitspace.analysis import Analysis
 from sepd.bitspace.bitstream import Bitstream, bitstream
 from sepd.bitspace.numpy_backend import NumpyBackend
 from sepd.bitspace.parameters import Parameters, parameters
-from sepd.errors import InputError
+from sepd.errors import InputError, SepdError
 
 type BackendName = Literal["auto", "numpy", "cuda"]
 
 BACKENDS: Final = ("auto", "numpy", "cuda")
+
+
+class DeviceFault(SepdError):
+    """A device failed in mid-batch: its results are worthless, the CPU must take over."""
 
 
 class Backend(Protocol):
@@ -33,7 +37,7 @@ def analyze(
     bits: NDArray[np.uint8] | Sequence[NDArray[np.uint8]],
     window: int = 64,
     order: int = 1,
-    expectation: Sequence[int] | NDArray[np.uint8] | None = None,
+    expectation: Collection[int] | NDArray[np.uint8] | None = None,
     iterations: int = 16,
     segment_starts: ArrayLike | None = None,
     backend: BackendName = "auto",

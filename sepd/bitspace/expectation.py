@@ -45,6 +45,9 @@ class Expectation:
     def __iter__(self) -> Iterator[int]:
         return iter(self.table)
 
+    def __contains__(self, bit: object) -> bool:
+        return bit in self.table
+
     def dumps(self) -> str:
         """The table and its evidence as one JSON document."""
         document = {
@@ -65,7 +68,10 @@ class Expectation:
         InputError
             where the document is not one, or its table does not follow from its evidence.
         """
-        document = json.loads(text)
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"expectation must be a JSON document: {error}") from error
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise InputError(f"expectation must be a JSON document of format {_FORMAT}")
         order = in_range("order", document.get("order", 0), ORDER_MIN, ORDER_MAX)

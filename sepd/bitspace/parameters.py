@@ -1,6 +1,6 @@
 """What one analysis is asked for, and the refusal of what is outside the definition."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,7 +56,7 @@ class Parameters:
 def parameters(
     window: int = 64,
     order: int = 1,
-    expectation: Sequence[int] | NDArray[np.uint8] | None = None,
+    expectation: Collection[int] | NDArray[np.uint8] | None = None,
     iterations: int = 16,
     tolerance: int = 0,
 ) -> Parameters:

@@ -1,7 +1,7 @@
 """One bit at a time: the same rows as a batch, at a constant cost per bit."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +61,7 @@ class Stream:
         self,
         window: int = 64,
         order: int = 1,
-        expectation: Sequence[int] | NDArray[np.uint8] | None = None,
+        expectation: Collection[int] | NDArray[np.uint8] | None = None,
         iterations: int = 16,
         tolerance: int = 0,
     ) -> None:

@@ -2,8 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sepd.bitspace.parameters import ITERATIONS_MAX
 from tests.unit.bitspace import oracle
 from tests.unit.bitspace.conftest import Engine, Rows
 
-ADVERSARIAL = {
+ADVERSARIAL: dict[str, Callable[[int], NDArray[Any]]] = {
     "zeros": lambda n: np.zeros(n),
     "ones": lambda n: np.ones(n),
     "alternating": lambda n: np.arange(n) % 2,
@@ -32,13 +33,13 @@ def random_bits(seed: int, length: int, ones: float = 0.5) -> NDArray[np.uint8]:
 
 
 def random_expectation(seed: int, order: int) -> list[int]:
-    return random_bits(seed, 1 << order).tolist()
+    return [int(bit) for bit in random_bits(seed, 1 << order)]
 
 
 def expected(
-    bits: NDArray[np.uint8], starts: Sequence[int], window: int, order: int, **options: object
+    bits: NDArray[np.uint8], starts: Sequence[int], window: int, order: int, **options: Any
 ) -> Rows:
-    found = oracle.rows(bits.tolist(), starts, window, order, **options)  # type: ignore[arg-type]
+    found = oracle.rows(bits.tolist(), starts, window, order, **options)
     return np.array(found, np.int32).reshape(-1, len(COLUMNS))
 
 
@@ -70,7 +71,7 @@ def test_every_window_and_order_on_random_bits(engine: Engine, order: int) -> No
 
 @pytest.mark.parametrize("pattern", ADVERSARIAL)
 def test_adversarial_bits(engine: Engine, pattern: str) -> None:
-    bits = np.asarray(ADVERSARIAL[pattern](200)).astype(np.uint8)
+    bits = ADVERSARIAL[pattern](200).astype(np.uint8)
     for window, order in ((64, 1), (64, 8), (63, 2), (33, 3), (32, 1), (31, 4), (4, 2), (3, 1)):
         found = engine(bits, [0], window, order)
         np.testing.assert_array_equal(found, expected(bits, [0], window, order))
