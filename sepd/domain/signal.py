@@ -31,10 +31,13 @@ class Metrics(Struct, frozen=True):
     polarity: int
 
 
+INVALID = Metrics(-32768, -32768, -32768, -32768)
+
+
 class Signal(Struct, frozen=True):
     """One opinion. `confidence` is Q14; `rule` names what formed it.
 
-    `metrics` is None where the market gave no valid reading: a trade closed by its age.
+    `metrics` are `INVALID` where the market gave no valid reading: a trade closed by its age.
     """
 
     id: str
@@ -42,7 +45,7 @@ class Signal(Struct, frozen=True):
     granularity: Granularity
     action: Action
     confidence: int
-    metrics: Metrics | None
+    metrics: Metrics
     rule: str
     config_version: str
     created_ns: int
