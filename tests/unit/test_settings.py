@@ -8,6 +8,7 @@ import pytest
 
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError
+from sepd.resources import data_dir
 from sepd.settings import find_credentials, load_settings
 
 
@@ -117,3 +118,8 @@ def test_the_version_names_what_decides_and_nothing_else() -> None:
     assert load_settings(overrides={"api": {"port": 1}}).version == base
     assert load_settings(overrides={"broker": {"api_key": "x"}}).version == base
     assert load_settings(overrides={"risk": {"stop_pips": "31"}}).version != base
+
+
+def test_the_commented_file_states_the_defaults() -> None:
+    shipped = load_settings(data_dir("config") / "sepd.toml")
+    assert shipped.model_dump() == load_settings().model_dump()
