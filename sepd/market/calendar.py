@@ -1,0 +1,167 @@
+"""When a market is open, and what a hole in its prices means.
+
+The hours are data: `config/calendar.toml`, a source beside every entry. "Closed", "open but
+without ticks" and "missing" are three different things.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Struct
+
+from sepd.domain.time import NS_PER_S
+from sepd.errors import ConfigError, InputError
+from sepd.market.hours import Hours, Interval, merge, open_intervals
+from sepd.resources import data_dir
+
+_CACHED_YEARS = 64
+
+
+class Stretch(StrEnum):
+    """What a stretch of time without prices is."""
+
+    CLOSED = "closed"
+    QUIET = "open without ticks"
+    MISSING = "missing"
+
+
+class Hole(Struct, frozen=True):
+    """A stretch [from_ns, to_ns) without prices, and what it is."""
+
+    kind: Stretch
+    from_ns: int
+    to_ns: int
+
+
+class Calendar:
+    """Opening hours of every instrument.
+
+    Instants belong to a session from its opening, included, to its close, excluded.
+    """
+
+    def __init__(self, hours: Hours) -> None:
+        self._hours = hours
+        self._years: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
+
+    def is_open(self, instrument: str, time_ns: int) -> bool:
+        """Whether `instrument` trades at an instant."""
+        opens, closes = self._around(instrument, time_ns)
+        place = bisect_right(opens, time_ns)
+        return place > 0 and time_ns < closes[place - 1]
+
+    def next_open(self, instrument: str, time_ns: int) -> int:
+        """The first instant not before `time_ns` at which `instrument` trades."""
+        opens, closes = self._around(instrument, time_ns)
+        place = bisect_right(closes, time_ns)
+        if place == len(opens):
+            raise InputError(f"The calendar never opens {instrument} again.")
+        return max(time_ns, opens[place])
+
+    def next_close(self, instrument: str, time_ns: int) -> int:
+        """The first instant not before `time_ns` at which `instrument` does not trade."""
+        opens, closes = self._around(instrument, time_ns)
+        place = bisect_right(opens, time_ns)
+        return max(time_ns, closes[place - 1]) if place else time_ns
+
+    def sessions(self, instrument: str, from_ns: int, to_ns: int) -> list[Interval]:
+        """Unbroken stretches of trading that overlap [from_ns, to_ns), whole, in order."""
+        first, last = _year(from_ns), _year(max(from_ns, to_ns - 1))
+        merged = merge(
+            interval
+            for year in range(first - 1, last + 2)
+            for interval in open_intervals(self._hours, instrument, year)
+        )
+        return [one for one in merged if one.open_ns < to_ns and from_ns < one.close_ns]
+
+    def classify(
+        self,
+        instrument: str,
+        from_ns: int,
+        to_ns: int,
+        *,
+        answered: Sequence[tuple[int, int]] = (),
+        quiet_ns: int = 0,
+    ) -> list[Hole]:
+        """Say what each part of a hole [from_ns, to_ns) in the prices is.
+
+        Args:
+            instrument: whose prices are missing.
+            from_ns, to_ns: the hole.
+            answered: stretches for which the broker was asked and gave all it had; what is
+                absent there was not quoted.
+            quiet_ns: an open stretch of at most this length counts as without ticks even
+                where nobody was asked.
+        """
+        holes = []
+        at_ns = from_ns
+        for session in self.sessions(instrument, from_ns, to_ns):
+            start, end = max(at_ns, session.open_ns), min(to_ns, session.close_ns)
+            if at_ns < start:
+                holes.append(Hole(Stretch.CLOSED, at_ns, start))
+            holes += _open_holes(start, end, answered, quiet_ns)
+            at_ns = end
+        if at_ns < to_ns:
+            holes.append(Hole(Stretch.CLOSED, at_ns, to_ns))
+        return holes
+
+    def _around(self, instrument: str, time_ns: int) -> tuple[list[int], list[int]]:
+        """Opens and closes of the year of an instant and its neighbours."""
+        key = instrument, _year(time_ns)
+        known = self._years.get(key)
+        if known is None:
+            if len(self._years) >= _CACHED_YEARS:
+                self._years.clear()
+            years = range(key[1] - 1, key[1] + 2)
+            merged = merge(
+                one for year in years for one in open_intervals(self._hours, instrument, year)
+            )
+            known = [one.open_ns for one in merged], [one.close_ns for one in merged]
+            self._years[key] = known
+        return known
+
+
+def load_calendar(path: Path | None = None) -> Calendar:
+    """Read a calendar; None takes the one that sepd brings.
+
+    Raises:
+        ConfigError: it cannot be read, or an entry is wrong.
+    """
+    path = path or data_dir("config") / "calendar.toml"
+    try:
+        hours = msgspec.toml.decode(path.read_bytes(), type=Hours)
+        for pause in hours.pause:
+            ZoneInfo(pause.zone)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
+    except (msgspec.DecodeError, ValueError, ZoneInfoNotFoundError) as error:
+        raise ConfigError(f"{path}: {error}.") from None
+    return Calendar(hours)
+
+
+def _open_holes(
+    from_ns: int, to_ns: int, answered: Sequence[tuple[int, int]], quiet_ns: int
+) -> list[Hole]:
+    if to_ns - from_ns <= quiet_ns:
+        return [Hole(Stretch.QUIET, from_ns, to_ns)]
+    holes = []
+    for asked_from, asked_to in sorted(answered):
+        start, end = max(asked_from, from_ns), min(asked_to, to_ns)
+        if start < end:
+            if from_ns < start:
+                holes.append(Hole(Stretch.MISSING, from_ns, start))
+            holes.append(Hole(Stretch.QUIET, start, end))
+            from_ns = end
+    if from_ns < to_ns:
+        holes.append(Hole(Stretch.MISSING, from_ns, to_ns))
+    return holes
+
+
+def _year(time_ns: int) -> int:
+    return dt.datetime.fromtimestamp(time_ns // NS_PER_S, dt.UTC).year
