@@ -1,1 +1,1 @@
-"""Orders: the state machine, the executor and reconciliation with the broker."""
+"""Execution: from an intent to what the broker made of it, exactly once."""

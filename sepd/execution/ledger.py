@@ -1,0 +1,34 @@
+"""What execution keeps informed of orders and money."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sepd.domain.account import AccountEvent
+from sepd.domain.order import OrderIntent
+
+EVERYTHING = ""
+
+
+class Ledger(Protocol):
+    """The risk book, as execution sees it."""
+
+    def reserve(self, intent: OrderIntent) -> None:
+        """The intent counts as held."""
+        ...
+
+    def release(self, intent_id: str) -> None:
+        """It does not any more."""
+        ...
+
+    def block(self, instrument: str, cause: str) -> None:
+        """No entries of the instrument (`EVERYTHING`: of any) until the cause is lifted."""
+        ...
+
+    def unblock(self, instrument: str, cause: str) -> None:
+        """Lift the cause."""
+        ...
+
+    def apply(self, event: AccountEvent) -> bool:
+        """Take an account event; False if it was taken before."""
+        ...
