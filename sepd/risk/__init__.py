@@ -1,1 +1,1 @@
-"""Risk: pure limits, sizing and the gate before every order."""
+"""Risk: what may be entered, and how large. Pure: no clock, no I/O, no event loop."""

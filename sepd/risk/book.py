@@ -1,0 +1,205 @@
+"""What the account holds and owes, as the risk gate needs it.
+
+One task owns a `Book` and changes it: quotes as they come, account events in the order of their
+transaction ids, reservations for intents on their way. An intent counts as exposure from the
+moment it is reserved until the broker's record says what became of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from sepd.domain.account import (
+    AccountEvent,
+    AccountSnapshot,
+    BalanceChanged,
+    OpenTrade,
+    OrderAccepted,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+)
+from sepd.domain.market import Instrument, Quote
+from sepd.domain.order import OrderIntent, Purpose
+from sepd.ports import DayLedger, StoredState
+from sepd.risk.day import trading_day
+
+ZERO = Decimal(0)
+HOUR_NS = 3_600 * 1_000_000_000
+REMEMBERED = 1_024
+TRANSFER = "TRANSFER_FUNDS"
+
+
+class Book:
+    """Open trades, intents under way, money, newest quotes, and what happened lately.
+
+    `blocked` names, per instrument, the causes that keep it from being entered; `ready` is False
+    until the account has been reconciled; `clock_skew_ns` is broker time minus local time.
+    """
+
+    def __init__(self, home: str, instruments: Mapping[str, Instrument]) -> None:
+        self.home = home
+        self.instruments = instruments
+        self.ready = False
+        self.killed = ""
+        self.balance = ZERO
+        self.last_transaction_id = 0
+        self.trades: dict[int, OpenTrade] = {}
+        self.pending: dict[str, OrderIntent] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.previous: dict[str, Quote] = {}
+        self.blocked: dict[str, set[str]] = {}
+        self.correlation: Mapping[frozenset[str], Decimal] = {}
+        self.clock_skew_ns = 0
+        self.loss_streak = 0
+        self.last_loss_ns = 0
+        self.sent_ns: deque[int] = deque(maxlen=REMEMBERED)
+        self.filled_ns: dict[str, deque[int]] = {}
+        self._day = DayLedger("", ZERO, ZERO, ZERO)
+        self._stops: dict[int, int] = {}
+
+    def restore(self, snapshot: AccountSnapshot, state: StoredState, now_ns: int) -> None:
+        """Take the broker's account as the truth, and from the store what it does not know."""
+        self.balance = snapshot.balance
+        self.last_transaction_id = snapshot.last_transaction_id
+        self.trades = {trade.trade_id: trade for trade in snapshot.trades}
+        self._stops = {
+            order.order_id: order.trade_id
+            for order in snapshot.orders
+            if order.kind == "STOP_LOSS" and order.trade_id is not None
+        }
+        self.killed = state.killed
+        self._day = state.day or DayLedger(
+            trading_day(now_ns), snapshot.balance, ZERO, snapshot.balance
+        )
+
+    def day(self, now_ns: int) -> DayLedger:
+        """The ledger of the trading day that holds `now_ns`; a new day starts from the balance."""
+        today = trading_day(now_ns)
+        if today <= self._day.day:
+            return self._day
+        return DayLedger(today, self.balance, ZERO, max(self._day.high_water, self.balance))
+
+    def observe(self, quote: Quote) -> None:
+        """Take a quote; one older than the newest is ignored."""
+        newest = self.quotes.get(quote.instrument)
+        if newest is None or quote.time_ns >= newest.time_ns:
+            self.quotes[quote.instrument] = quote
+
+    def reserve(self, intent: OrderIntent) -> None:
+        """Count `intent` as held until its fate is known."""
+        self.pending[intent.id] = intent
+        if intent.purpose is Purpose.ENTRY:
+            self.sent_ns.append(intent.created_ns)
+
+    def release(self, intent_id: str) -> None:
+        """Forget an intent that certainly will not fill (any more)."""
+        self.pending.pop(intent_id, None)
+
+    def block(self, instrument: str, cause: str) -> None:
+        """No entries of `instrument` (an empty name: of any) until `cause` is lifted."""
+        self.blocked.setdefault(instrument, set()).add(cause)
+
+    def unblock(self, instrument: str, cause: str) -> None:
+        """Lift one cause."""
+        self.blocked.get(instrument, set()).discard(cause)
+
+    def exits(self, trade_id: int) -> bool:
+        """Whether an exit of this trade is under way."""
+        return any(intent.trade_id == trade_id for intent in self.pending.values())
+
+    def apply(self, event: AccountEvent) -> bool:
+        """Apply one broker transaction; False, and no change, if it is not newer than the last."""
+        if event.transaction_id <= self.last_transaction_id:
+            return False
+        self.last_transaction_id = event.transaction_id
+        match event:
+            case OrderFilled():
+                self._fill(event)
+            case OrderAccepted(kind="STOP_LOSS", trade_id=int() as trade_id):
+                self._stops[event.transaction_id] = trade_id
+                self._protect(trade_id, event.price)
+            case OrderCancelled():
+                self.release(event.client_order_id)
+                self._protect(self._stops.pop(event.order_id, 0), None)
+            case OrderRejected():
+                self.release(event.client_order_id)
+            case BalanceChanged():
+                self._money(event.time_ns, event.balance, event.kind == TRANSFER)
+            case _:
+                pass
+        return True
+
+    def _fill(self, event: OrderFilled) -> None:
+        self._money(event.time_ns, event.balance, transfer=False)
+        reductions = [*event.closed, *([event.reduced] if event.reduced else [])]
+        for part in reductions:
+            trade = self.trades.get(part.trade_id)
+            if trade is None:
+                continue
+            left = trade.units + part.units
+            if left and part is event.reduced:
+                self.trades[part.trade_id] = replace(trade, units=left)
+            else:
+                del self.trades[part.trade_id]
+        if reductions:
+            self._result(
+                event.time_ns, sum((p.realized_pl + p.financing for p in reductions), ZERO)
+            )
+        intent = self.pending.get(event.client_order_id)
+        if event.opened:
+            self.trades[event.opened.trade_id] = OpenTrade(
+                trade_id=event.opened.trade_id,
+                instrument=event.instrument,
+                units=event.opened.units,
+                price=event.opened.price,
+                opened_ns=event.time_ns,
+                stop_loss=intent.stop_loss if intent else None,
+                take_profit=intent.take_profit if intent else None,
+                client_trade_id=event.opened.client_trade_id,
+            )
+            times = self.filled_ns.setdefault(event.instrument, deque(maxlen=REMEMBERED))
+            times.append(event.time_ns)
+        if intent:
+            self._reduce_pending(intent, event.units)
+
+    def _reduce_pending(self, intent: OrderIntent, filled: Decimal) -> None:
+        left = intent.units - filled
+        if left * intent.units > 0:
+            self.pending[intent.id] = replace(intent, units=left)
+        else:
+            self.release(intent.id)
+
+    def _money(self, time_ns: int, balance: Decimal, transfer: bool) -> None:
+        """Book the change of balance: a transfer moves the marks, all else is a result."""
+        day = self.day(time_ns)
+        moved = balance - self.balance
+        self.balance = balance
+        if transfer:
+            self._day = replace(
+                day,
+                opening_balance=day.opening_balance + moved,
+                high_water=max(day.high_water + moved, balance),
+            )
+        else:
+            self._day = replace(
+                day,
+                realized_pl=day.realized_pl + moved,
+                high_water=max(day.high_water, balance),
+            )
+
+    def _result(self, time_ns: int, result: Decimal) -> None:
+        if result < 0:
+            self.loss_streak += 1
+            self.last_loss_ns = time_ns
+        elif result > 0:
+            self.loss_streak = 0
+
+    def _protect(self, trade_id: int, stop: int | None) -> None:
+        trade = self.trades.get(trade_id)
+        if trade:
+            self.trades[trade_id] = replace(trade, stop_loss=stop)

@@ -1,0 +1,155 @@
+"""The risk gate: the last thing before an intent.
+
+`assess` answers an entry with `Accepted` or `Refused`; a refusal is a value with a reason code.
+Exits are judged by `assess_exit`, which no limit can close.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+from msgspec import Struct
+
+from sepd.domain.market import Quote
+from sepd.ports import DayLedger
+from sepd.risk import size_rules, standing_rules
+from sepd.risk.book import Book
+from sepd.risk.exposure import Valuation
+from sepd.risk.reason import Reason
+from sepd.risk.situation import EntryRequest, Proposal, Standing
+from sepd.risk.sizing import (
+    bound_points,
+    risk_fraction,
+    round_units,
+    stop_points,
+    target_points,
+    units_at_risk,
+)
+from sepd.settings import RiskSettings
+
+ZERO = Decimal(0)
+
+
+class Accepted(Struct, frozen=True):
+    """An entry that passed every rule: the fields of its intent; prices are points.
+
+    `snapshot` is what the gate saw, as canonical JSON (`RiskSnapshot`).
+    """
+
+    units: Decimal
+    price_bound: int
+    stop_loss: int
+    take_profit: int
+    snapshot: bytes
+
+
+class Refused(Struct, frozen=True):
+    """An entry or exit that may not be sent, and what the gate saw."""
+
+    reason: Reason
+    snapshot: bytes = b""
+
+
+class RiskSnapshot(Struct, frozen=True):
+    """What a verdict rested on; money is in home currency."""
+
+    now_ns: int
+    reason: Reason
+    balance: Decimal
+    day: DayLedger
+    positions: int
+    pending: int
+    last_transaction_id: int
+    quote: Quote | None = None
+    units: Decimal | None = None
+    stop_loss: int | None = None
+    risk: Decimal | None = None
+
+
+def assess(request: EntryRequest, book: Book, limits: RiskSettings) -> Accepted | Refused:
+    """Judge an entry. Nothing is changed; the caller reserves the intent it makes of it.
+
+    Raises:
+        ValueError: the signal asks to close.
+    """
+    if not request.signal.action.sign:
+        raise ValueError("A CLOSE signal is judged by assess_exit.")
+    standing = Standing(request, book, limits)
+    for rule in standing_rules.RULES:
+        reason = rule(standing)
+        if reason:
+            return Refused(reason, _snapshot(standing, reason))
+    proposal = _propose(standing)
+    if isinstance(proposal, Reason):
+        return Refused(proposal, _snapshot(standing, proposal))
+    for check in size_rules.RULES:
+        reason = check(proposal)
+        if reason:
+            return Refused(reason, _snapshot(standing, reason, proposal))
+    return Accepted(
+        units=proposal.units,
+        price_bound=proposal.price_bound,
+        stop_loss=proposal.stop_loss,
+        take_profit=proposal.take_profit,
+        snapshot=_snapshot(standing, Reason.ACCEPTED, proposal),
+    )
+
+
+def assess_exit(trade_id: int, book: Book) -> Refused | None:
+    """None where this trade may be closed: it is open and no exit of it is under way."""
+    if trade_id not in book.trades:
+        return Refused(Reason.NOTHING_TO_CLOSE)
+    if book.exits(trade_id):
+        return Refused(Reason.EXIT_PENDING)
+    return None
+
+
+def _propose(at: Standing) -> Proposal | Reason:
+    """Entry price, bound, stop, target and size of the trade that the request means."""
+    book, limits, pair, sign = at.book, at.limits, at.pair, at.request.signal.action.sign
+    valuation = Valuation(book, at.since(limits.max_conversion_age_s), limits.conversion_markup)
+    home_per_quote = valuation.rate(pair.quote)
+    if home_per_quote is None:
+        return Reason.NO_CONVERSION
+    entry = at.quote.ask if sign > 0 else at.quote.bid
+    stop = stop_points(pair, limits, at.request.volatility_points)
+    bound = bound_points(pair, limits)
+    fraction = risk_fraction(at.request.signal.confidence, limits)
+    if not fraction:
+        return Reason.NO_EDGE
+    if at.request.units is None:
+        sized = units_at_risk(book.balance * fraction, stop + bound, home_per_quote, pair)
+        cap = round_units(min(limits.max_units, pair.maximum_order_units), pair)
+        units = min(sized, cap)
+    else:
+        units = round_units(at.request.units, pair)
+    return Proposal(
+        standing=at,
+        valuation=valuation,
+        units=sign * units,
+        entry=entry,
+        price_bound=entry + sign * bound,
+        stop_loss=entry - sign * stop,
+        take_profit=entry + sign * target_points(stop, limits),
+        risk=units * (stop + bound) * pair.point * home_per_quote,
+    )
+
+
+def _snapshot(at: Standing, reason: Reason, proposal: Proposal | None = None) -> bytes:
+    book = at.book
+    return msgspec.json.encode(
+        RiskSnapshot(
+            now_ns=at.request.now_ns,
+            reason=reason,
+            balance=book.balance,
+            day=book.day(at.request.now_ns),
+            positions=len(book.trades),
+            pending=len(book.pending),
+            last_transaction_id=book.last_transaction_id,
+            quote=book.quotes.get(at.instrument),
+            units=proposal.units if proposal else None,
+            stop_loss=proposal.stop_loss if proposal else None,
+            risk=proposal.risk if proposal else None,
+        )
+    )

@@ -1,0 +1,73 @@
+"""What the rules look at: a request, the book, the limits, and what follows from them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from sepd.domain.market import Instrument, Quote
+from sepd.domain.signal import Signal
+from sepd.risk.book import Book
+from sepd.risk.exposure import Valuation
+from sepd.settings import RiskSettings
+
+
+class EntryRequest(Struct, frozen=True):
+    """A wish to enter on a signal at `now_ns`.
+
+    Args:
+        units: unsigned size somebody asks for; None lets the gate size the trade.
+        reference: price in points, on the side to enter at, that the signal was formed on.
+        volatility_points: recent true range, for the floor of the stop distance.
+        exit_by_ns: when the position is to be closed at the latest; 0 where nobody knows.
+    """
+
+    signal: Signal
+    now_ns: int
+    units: Decimal | None = None
+    reference: int | None = None
+    volatility_points: int = 0
+    exit_by_ns: int = 0
+
+
+class Standing(Struct, frozen=True):
+    """Request, book and limits: enough for the rules that do not depend on the size."""
+
+    request: EntryRequest
+    book: Book
+    limits: RiskSettings
+
+    @property
+    def instrument(self) -> str:
+        """Name of the pair to enter."""
+        return self.request.signal.instrument
+
+    @property
+    def quote(self) -> Quote:
+        """Its newest quote; the rule `NO_PRICE` stands before every use."""
+        return self.book.quotes[self.instrument]
+
+    @property
+    def pair(self) -> Instrument:
+        """Its description; the rule `UNKNOWN_INSTRUMENT` stands before every use."""
+        return self.book.instruments[self.instrument]
+
+    def since(self, seconds: Decimal | int) -> int:
+        """The instant `seconds` before the request, ns."""
+        return self.request.now_ns - int(seconds * 1_000_000_000)
+
+
+class Proposal(Struct, frozen=True):
+    """A sized entry. `units` are signed, prices are points, `risk` is home money lost at the
+    stop from the worst fill.
+    """
+
+    standing: Standing
+    valuation: Valuation
+    units: Decimal
+    entry: int
+    price_bound: int
+    stop_loss: int
+    take_profit: int
+    risk: Decimal

@@ -1,0 +1,60 @@
+"""Rules on a sized entry. Each answers a reason, or None to pass; a limit itself passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sepd.risk.reason import Reason
+from sepd.risk.situation import Proposal
+
+Rule = Callable[[Proposal], Reason | None]
+
+
+def stop(of: Proposal) -> Reason | None:
+    """The stop is a price, and is not hit by the quote as it stands."""
+    quote = of.standing.quote
+    if of.stop_loss <= 0 or of.take_profit <= 0 or of.price_bound <= 0:
+        return Reason.INVALID_STOP
+    if of.stop_loss >= quote.bid if of.units > 0 else of.stop_loss <= quote.ask:
+        return Reason.STOP_INSIDE_SPREAD
+    return None
+
+
+def units(of: Proposal) -> Reason | None:
+    """The broker accepts the size, and so do we."""
+    pair, limits = of.standing.pair, of.standing.limits
+    size = abs(of.units)
+    if size < pair.minimum_trade_size:
+        return Reason.TOO_SMALL
+    if size > min(limits.max_units, pair.maximum_order_units):
+        return Reason.TOO_MANY_UNITS
+    return None
+
+
+def losses(of: Proposal) -> Reason | None:
+    """Even if everything is stopped today, the day's loss and the drawdown stay within limits."""
+    book, limits = of.standing.book, of.standing.limits
+    day = book.day(of.standing.request.now_ns)
+    open_risk = of.valuation.at_stops()
+    if open_risk is None:
+        return Reason.NO_CONVERSION
+    at_worst = open_risk + of.risk
+    if at_worst - day.realized_pl > limits.max_daily_loss * day.opening_balance:
+        return Reason.DAILY_LOSS
+    if day.high_water - book.balance + at_worst > limits.max_drawdown * day.high_water:
+        return Reason.DRAWDOWN
+    return None
+
+
+def margin(of: Proposal) -> Reason | None:
+    """Margin of all positions, this one included, is a bounded part of the equity."""
+    needed = of.valuation.margin((of.standing.instrument, of.units))
+    equity = of.valuation.equity()
+    if needed is None or equity is None:
+        return Reason.NO_CONVERSION
+    if needed > of.standing.limits.max_margin_use * equity:
+        return Reason.INSUFFICIENT_MARGIN
+    return None
+
+
+RULES: tuple[Rule, ...] = (stop, units, losses, margin)
