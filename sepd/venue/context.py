@@ -1,0 +1,163 @@
+"""What every route needs: the account, the tape, and how requests are read and answered."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from sepd.domain.time import NS_PER_S, parse_time
+from sepd.venue.account import Account
+from sepd.venue.conductor import Conductor
+from sepd.venue.engine import Engine
+from sepd.venue.errors import Refusal, invalid, missing
+from sepd.venue.orders import Outcome
+
+_TIME = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)"')
+REQUEST_ID = web.RequestKey("request_id", str)
+
+
+class Context(Struct):
+    """The running venue, as its routes see it."""
+
+    conductor: Conductor
+    requests: int = 0
+
+    @property
+    def engine(self) -> Engine:
+        """The account as a machine."""
+        return self.conductor.engine
+
+    @property
+    def account(self) -> Account:
+        """The account's state."""
+        return self.conductor.engine.account
+
+
+VENUE = web.AppKey("venue", Context)
+
+
+def context(request: web.Request) -> Context:
+    """The venue that serves `request`."""
+    return request.app[VENUE]
+
+
+def answer(
+    request: web.Request,
+    body: dict[str, Any],
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """A JSON reply in the time format that the client asked for."""
+    encoded = in_time_format(request, msgspec.json.encode(body))
+    return web.Response(
+        body=encoded, status=status, content_type="application/json", headers=headers
+    )
+
+
+def in_time_format(request: web.Request, encoded: bytes) -> bytes:
+    """`encoded` with UNIX times if the client asked for them."""
+    if request.headers.get("Accept-Datetime-Format", "").upper() != "UNIX":
+        return encoded
+    return _TIME.sub(lambda found: _unix(found[1].decode()), encoded)
+
+
+def _unix(text: str) -> bytes:
+    seconds, nanos = divmod(parse_time(text), NS_PER_S)
+    return f'"{seconds}.{nanos:09d}"'.encode()
+
+
+def with_last(request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+    """`body` with the account's newest transaction id."""
+    return {**body, "lastTransactionID": str(context(request).account.ledger.last_id)}
+
+
+def outcome_answer(
+    request: web.Request, outcome: Outcome, status: int, rejected_status: int = 400
+) -> web.Response:
+    """The reply to a request that made transactions; they go to the streams before it."""
+    venue = context(request)
+    venue.conductor.publish()
+    body = with_last(request, {**outcome.rows, "relatedTransactionIDs": outcome.related})
+    if not outcome.rejected:
+        return answer(request, body, status)
+    sentence = f"{outcome.rejected.replace('_', ' ').capitalize()}: the request was rejected."
+    body |= {"errorCode": outcome.rejected, "errorMessage": sentence}
+    return answer(request, body, rejected_status)
+
+
+async def read_json(request: web.Request) -> dict[str, Any]:
+    """The request's JSON object.
+
+    Raises:
+        Refusal: the body is not one.
+    """
+    raw = await request.read()
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refusal(400, "The request body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, "The request body is not a JSON object.")
+    return body
+
+
+def csv_parameter(request: web.Request, name: str, required: bool = False) -> list[str]:
+    """A comma-separated query parameter.
+
+    Raises:
+        Refusal: it is required and absent.
+    """
+    parts = ",".join(request.query.getall(name, [])).split(",")
+    found = [part.strip() for part in parts if part.strip()]
+    if required and not found:
+        raise missing(name)
+    return found
+
+
+def instruments_parameter(request: web.Request, required: bool = False) -> list[str]:
+    """The query parameter `instruments`.
+
+    Raises:
+        Refusal: one of them is not the venue's, or it is required and absent.
+    """
+    names = csv_parameter(request, "instruments", required)
+    if not set(names) <= set(context(request).account.market.instruments):
+        raise invalid("instruments")
+    return names
+
+
+def boolean_parameter(request: web.Request, name: str, default: bool) -> bool:
+    """A query parameter that is `true` or `false`, in any case.
+
+    Raises:
+        Refusal: it is neither.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if text.lower() not in ("true", "false"):
+        raise invalid(name)
+    return text.lower() == "true"
+
+
+def integer_parameter(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number in a query parameter.
+
+    Raises:
+        Refusal: it is none, or outside `low` … `high`.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise invalid(name)
+    number = int(text)
+    if number > high:
+        raise Refusal(400, f"Maximum value for '{name}' exceeded", invalid(name).code)
+    if number < low:
+        raise invalid(name)
+    return number

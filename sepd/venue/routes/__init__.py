@@ -1,0 +1,1 @@
+"""The calls of OANDA v20, one module per resource."""

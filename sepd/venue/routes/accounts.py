@@ -1,0 +1,56 @@
+"""Accounts, their instruments and changes."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from sepd.venue import views
+from sepd.venue.changes import changes_view
+from sepd.venue.context import answer, context, instruments_parameter, with_last
+from sepd.venue.errors import Refusal, invalid, missing
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v3/accounts")
+async def list_accounts(request: web.Request) -> web.Response:
+    """The token's accounts."""
+    config = context(request).account.config
+    return answer(request, {"accounts": [{"id": config.account_id, "tags": []}]})
+
+
+@routes.get("/v3/accounts/{account}")
+async def get_account(request: web.Request) -> web.Response:
+    """The whole account."""
+    body = {"account": views.account_view(context(request).account)}
+    return answer(request, with_last(request, body))
+
+
+@routes.get("/v3/accounts/{account}/summary")
+async def get_summary(request: web.Request) -> web.Response:
+    """The account without its arrays."""
+    body = {"account": views.account_summary(context(request).account)}
+    return answer(request, with_last(request, body))
+
+
+@routes.get("/v3/accounts/{account}/instruments")
+async def list_instruments(request: web.Request) -> web.Response:
+    """What can be traded."""
+    account = context(request).account
+    names = instruments_parameter(request) or list(account.market.instruments)
+    found = [views.instrument_view(account, account.market.instruments[name]) for name in names]
+    return answer(request, with_last(request, {"instruments": found}))
+
+
+@routes.get("/v3/accounts/{account}/changes")
+async def get_changes(request: web.Request) -> web.Response:
+    """What happened since a transaction, and the figures that move with prices."""
+    account = context(request).account
+    text = request.query.get("sinceTransactionID")
+    if text is None:
+        raise missing("sinceTransactionID")
+    if not text.isdecimal():
+        raise invalid("sinceTransactionID")
+    if not 0 < int(text) <= account.ledger.last_id:
+        raise Refusal(416, "The transaction id is outside the account's range.")
+    return answer(request, with_last(request, changes_view(account, int(text))))

@@ -1,0 +1,99 @@
+"""Candles."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aiohttp import web
+
+from sepd.venue.candles import LENGTHS, WEEKDAYS, Alignment, CandleRequest, candles
+from sepd.venue.context import answer, boolean_parameter, context, integer_parameter
+from sepd.venue.errors import Refusal, invalid
+from sepd.venue.requests import parse_instant
+
+routes = web.RouteTableDef()
+MAX_COUNT = 5_000
+
+
+@routes.get("/v3/instruments/{instrument}/candles")
+async def get_candles(request: web.Request) -> web.Response:
+    """Candles of what the tape has played so far."""
+    name = request.match_info["instrument"]
+    wanted = candle_request(request)
+    found = find(request, name, wanted)
+    body = {"instrument": name, "granularity": wanted.granularity, "candles": found}
+    return answer(request, body)
+
+
+def find(request: web.Request, name: str, wanted: CandleRequest) -> list[dict[str, object]]:
+    """The candles, if the tape of `name` can carry them.
+
+    Raises:
+        Refusal: an unknown instrument or a granularity finer than the tape's bars; too many.
+    """
+    conductor = context(request).conductor
+    recording = conductor.playback.recording
+    if name not in recording.names:
+        raise invalid("instrument")
+    number = recording.names.index(name)
+    bars = recording.bars[number]
+    if bars is not None and LENGTHS[wanted.granularity] % bars.seconds:
+        raise Refusal(400, f"Invalid value specified for 'granularity': the tape has {bars} bars.")
+    played = conductor.playback.position
+    found = candles(recording, number, played, conductor.tape_over, wanted)
+    if len(found) > MAX_COUNT:
+        raise Refusal(400, "Maximum value for 'count' exceeded", invalid("count").code)
+    return found
+
+
+def candle_request(request: web.Request) -> CandleRequest:
+    """The query of a candles call.
+
+    Raises:
+        Refusal: a value that is not one, or a combination that OANDA refuses.
+    """
+    components = request.query.get("price", "M")
+    if not components or set(components) - set("MBA"):
+        raise invalid("price")
+    granularity = request.query.get("granularity", "S5")
+    if granularity not in LENGTHS:
+        raise invalid("granularity")
+    from_ns, to_ns = _instant(request, "from"), _instant(request, "to")
+    count = integer_parameter(request, "count", 500, 1, MAX_COUNT)
+    now_ns = context(request).conductor.playback.now_ns
+    for name, instant in (("from", from_ns), ("to", to_ns)):
+        if instant is not None and instant > now_ns:
+            message = f"Invalid value specified for '{name}'. Time is in the future"
+            raise Refusal(400, message, invalid(name).code)
+    if from_ns is not None and to_ns is not None:
+        if "count" in request.query:
+            raise Refusal(400, "'count' cannot be given with both 'from' and 'to'.")
+        if to_ns < from_ns:
+            raise invalid("to")
+    return CandleRequest(
+        granularity=granularity,
+        components="".join(dict.fromkeys(components)),
+        from_ns=from_ns,
+        to_ns=to_ns,
+        count=count,
+        include_first=boolean_parameter(request, "includeFirst", True),
+        smooth=boolean_parameter(request, "smooth", False),
+        alignment=_alignment(request),
+    )
+
+
+def _alignment(request: web.Request) -> Alignment:
+    zone = request.query.get("alignmentTimezone", "America/New_York")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise invalid("alignmentTimezone") from None
+    weekday = request.query.get("weeklyAlignment", "Friday")
+    if weekday not in WEEKDAYS:
+        raise invalid("weeklyAlignment")
+    return Alignment(integer_parameter(request, "dailyAlignment", 17, 0, 23), zone, weekday)
+
+
+def _instant(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    return None if text is None else parse_instant(text, name)

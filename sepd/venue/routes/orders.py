@@ -1,0 +1,57 @@
+"""Orders."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from sepd.venue import views
+from sepd.venue.context import REQUEST_ID, answer, context, outcome_answer, read_json, with_last
+from sepd.venue.errors import not_found
+from sepd.venue.paging import select
+from sepd.venue.requests import parse_order
+
+routes = web.RouteTableDef()
+_BASE = "/v3/accounts/{account}"
+
+
+@routes.post(f"{_BASE}/orders")
+async def create_order(request: web.Request) -> web.Response:
+    """Create an order: 201 means accepted, not filled."""
+    wanted = parse_order(await read_json(request))
+    venue = context(request)
+    outcome = venue.engine.place(wanted, request[REQUEST_ID])
+    response = outcome_answer(request, outcome, 201)
+    created = outcome.rows.get("orderCreateTransaction")
+    if created is not None:
+        account_id = venue.account.config.account_id
+        response.headers["Location"] = f"/v3/accounts/{account_id}/orders/{created['id']}"
+    return response
+
+
+@routes.get(f"{_BASE}/orders")
+async def list_orders(request: web.Request) -> web.Response:
+    """Orders, the newest first; pending ones unless another state is asked for."""
+    account = context(request).account
+    states = {"PENDING", "FILLED", "TRIGGERED", "CANCELLED", "ALL"}
+    orders, headers = select(request, list(account.book.orders.values()), states, "PENDING")
+    found = [views.order_view(account, order) for order in orders]
+    return answer(request, with_last(request, {"orders": found}), headers=headers)
+
+
+@routes.get(f"{_BASE}/pendingOrders")
+async def list_pending(request: web.Request) -> web.Response:
+    """All pending orders."""
+    account = context(request).account
+    newest = reversed(account.book.pending.values())
+    found = [views.order_view(account, order) for order in newest]
+    return answer(request, with_last(request, {"orders": found}))
+
+
+@routes.get(f"{_BASE}/orders/{{order}}")
+async def get_order(request: web.Request) -> web.Response:
+    """One order, by id or, while it is pending, by `@clientid`."""
+    account = context(request).account
+    order = account.book.find_order(request.match_info["order"])
+    if order is None:
+        raise not_found("NO_SUCH_ORDER")
+    return answer(request, with_last(request, {"order": views.order_view(account, order)}))
