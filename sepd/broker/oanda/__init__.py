@@ -1,1 +1,5 @@
-"""OANDA v20: REST, streams, their JSON, and its translation to the domain."""
+"""OANDA v20: REST, streams, and the translation between OANDA's words and the domain's."""
+
+from sepd.broker.oanda.client import OandaBroker
+
+__all__ = ["OandaBroker"]

@@ -1,0 +1,289 @@
+"""HTTP to OANDA: one session, deadlines, size caps, limits, and foreign errors mapped once.
+
+Requests share keep-alive connections and one throttle; every new connection, streams included,
+passes the connection throttle. A write is sent at most once, whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from sepd.broker.oanda import wire
+from sepd.broker.oanda.limits import Throttle, Urgency
+from sepd.errors import BrokerRejected, ConfigError, NotSent, OutcomeUnknown, TransientError
+from sepd.settings import BrokerSettings
+from sepd.supervise import Backoff
+
+BODY_LIMIT = 1 << 20
+BULK_LIMIT = 32 << 20
+STREAM_BUFFER = 1 << 18
+HOSTS = {
+    "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
+    "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
+}
+MAX_REQUESTS_PER_S = 100.0
+_BURST = 5.0
+_ERROR = wire.decoder(wire.ErrorBody)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Attempt:
+    """One request: what it is, whether it writes, and whether it may have left this machine."""
+
+    def __init__(self, what: str, *, writes: bool = False) -> None:
+        self.what = what
+        self.writes = writes
+        self.connected = False
+
+    def fault(self, cause: str) -> Exception:
+        """The error, by reaction, of a failure that is not an answer."""
+        if not self.connected:
+            return NotSent(f"{self.what}: no connection to the broker: {cause}")
+        if self.writes:
+            return OutcomeUnknown(f"{self.what}: sent, but without an answer: {cause}")
+        return TransientError(f"{self.what}: {cause}")
+
+    async def once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """aiohttp repeats a PUT whose kept-alive connection broke; a write must not be."""
+        if self.connected:
+            raise aiohttp.ClientConnectionError("the connection broke before the answer")
+        return await handler(request)
+
+
+@contextmanager
+def mapped(attempt: Attempt) -> Iterator[None]:
+    """Turn whatever aiohttp, the socket or the deadline raises into sepd's own errors."""
+    try:
+        yield
+    except aiohttp.InvalidURL as error:
+        raise ConfigError(f"{attempt.what}: {error} is not a URL; see broker.rest_url.") from None
+    except TimeoutError:
+        raise attempt.fault("no answer in time.") from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise attempt.fault(f"{type(error).__name__}: {error}.") from None
+
+
+class Rest:
+    """Requests to one OANDA account's server.
+
+    Args:
+        rng: jitter of the pauses that 429 answers call for.
+    """
+
+    def __init__(self, settings: BrokerSettings, rng: random.Random) -> None:
+        rest_url, stream_url = HOSTS[settings.environment]
+        self.rest_url = (settings.rest_url or rest_url).rstrip("/")
+        self.stream_url = (settings.stream_url or settings.rest_url or stream_url).rstrip("/")
+        self._settings = settings
+        rate = min(settings.requests_per_s, MAX_REQUESTS_PER_S - _BURST)
+        self.requests = Throttle(rate, _BURST, reserve=1.0)
+        self.connections = Throttle(settings.connections_per_s, burst=1.0)
+        self._penalty = Backoff(rng)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the session; nothing is sent."""
+        key = self._settings.api_key.get_secret_value()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=40, keepalive_timeout=30, ttl_dns_cache=60),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.timeout_s),
+            headers={"Authorization": f"Bearer {key}", "Accept-Datetime-Format": "RFC3339"},
+            trace_configs=[self._trace()],
+            cookie_jar=aiohttp.DummyCookieJar(),
+            raise_for_status=False,
+        )
+
+    async def close(self) -> None:
+        """Close every connection; may be called twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def read[T](
+        self,
+        what: str,
+        path: str,
+        decoder: msgspec.json.Decoder[T],
+        *,
+        params: Mapping[str, str] | None = None,
+        bulk: bool = False,
+    ) -> T:
+        """GET `path` and decode it.
+
+        Raises:
+            TransientError: no usable answer; asking again may help.
+            ConfigError: the token is not accepted.
+            BrokerRejected: the broker understood and refused.
+        """
+        attempt = Attempt(what)
+        status, body = await self._exchange(
+            attempt, "GET", path, params=params, limit=BULK_LIMIT if bulk else BODY_LIMIT
+        )
+        if status != 200:
+            raise self._refusal(what, status, body)
+        try:
+            return decoder.decode(body)
+        except _UNREADABLE as error:
+            raise TransientError(f"{what}: the answer cannot be understood: {error}") from None
+
+    async def write(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        urgency: Urgency,
+        fence: Callable[[], str],
+    ) -> tuple[int, bytes]:
+        """Send once; returns status and body, whatever they are.
+
+        Args:
+            fence: asked when it is this request's turn; a reason it gives stops the request.
+
+        Raises:
+            NotSent: the request certainly did not leave.
+            OutcomeUnknown: it may have been applied.
+        """
+        attempt = Attempt(what, writes=True)
+        with mapped(attempt):
+            async with asyncio.timeout(self._settings.timeout_s):
+                await self.requests.acquire(urgency)
+        if reason := fence():
+            raise NotSent(f"{what}: {reason}")
+        return await self._exchange(attempt, method, path, body=body, limited=False)
+
+    async def acknowledge(self, path: str, body: Mapping[str, Any]) -> None:
+        """POST to a paced venue; outside the limits, which are OANDA's and not the venue's.
+
+        Raises:
+            TransientError: it was not acknowledged; doing so again is harmless.
+        """
+        attempt = Attempt("acknowledging the tape")
+        status, answer = await self._exchange(attempt, "POST", path, body=body, limited=False)
+        if status >= 300:
+            raise self._refusal(attempt.what, status, answer)
+
+    @asynccontextmanager
+    async def stream(
+        self, what: str, path: str, params: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """The body of an endless GET. Bodies are asked for uncompressed, so that lines flush.
+
+        Raises:
+            TransientError, ConfigError, BrokerRejected: as for `read`.
+        """
+        attempt = Attempt(what)
+        with mapped(attempt):
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(self._settings.timeout_s):
+                    await self.requests.acquire()
+                    response = await stack.enter_async_context(
+                        self._opened.get(
+                            self.stream_url + path,
+                            params=params,
+                            headers={"Accept-Encoding": "identity"},
+                            allow_redirects=False,
+                            read_bufsize=STREAM_BUFFER,
+                            trace_request_ctx=attempt,
+                        )
+                    )
+                    if response.status != 200:
+                        body = await _body(response, BODY_LIMIT)
+                        raise self._refusal(what, response.status, body)
+                yield response.content
+
+    async def _exchange(
+        self,
+        attempt: Attempt,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        limited: bool = True,
+        limit: int = BODY_LIMIT,
+    ) -> tuple[int, bytes]:
+        with mapped(attempt):
+            async with asyncio.timeout(self._settings.timeout_s):
+                if limited:
+                    await self.requests.acquire()
+                async with self._opened.request(
+                    method,
+                    self.rest_url + path,
+                    params=params,
+                    json=body,
+                    allow_redirects=False,
+                    trace_request_ctx=attempt,
+                    middlewares=(attempt.once,) if attempt.writes else (),
+                ) as response:
+                    if response.status == 429:
+                        self.requests.pause(self._penalty.next_s())
+                        return 429, b""
+                    content = await _body(response, limit)
+                    self._penalty.reset()
+                    return response.status, content
+
+    def _refusal(self, what: str, status: int, body: bytes) -> Exception:
+        """The error, by reaction, of an answer that is not 200."""
+        if status in {401, 403}:
+            return ConfigError(
+                f"{what}: {self.rest_url} does not accept the token for this account ({status}). "
+                "Tokens belong to one environment: check OANDA_API_KEY, OANDA_ACCOUNT_ID and "
+                "broker.environment."
+            )
+        if 400 <= status < 500 and status not in {408, 429}:
+            try:
+                error = _ERROR.decode(body)
+            except _UNREADABLE:
+                error = wire.ErrorBody()
+            if error.error_code or error.error_message:
+                reason = error.error_code or f"HTTP_{status}"
+                return BrokerRejected(reason, f"{what}: {error.error_message or reason}")
+        return TransientError(f"{what}: the broker answered {status}.")
+
+    def _trace(self) -> aiohttp.TraceConfig:
+        """New connections wait for their turn; a request knows when it has a connection."""
+        trace = aiohttp.TraceConfig()
+
+        async def creating(_: object, __: SimpleNamespace, ___: object) -> None:
+            await self.connections.acquire()
+
+        async def connected(_: object, context: SimpleNamespace, ___: object) -> None:
+            context.trace_request_ctx.connected = True
+
+        trace.on_connection_create_start.append(creating)
+        trace.on_connection_create_end.append(connected)
+        trace.on_connection_reuseconn.append(connected)
+        return trace
+
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise TransientError("The broker client is closed.")
+        return self._session
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        aiohttp.ClientPayloadError: it is longer than `limit` bytes once unpacked.
+    """
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            response.close()
+            raise aiohttp.ClientPayloadError(f"the answer is longer than {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,124 @@
+"""The one bounded queue between the producers and the consumer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from sepd.domain.account import TransactionHeartbeat
+from sepd.domain.event import MarketEvent, Payload
+from sepd.domain.market import Heartbeat, Quote
+from sepd.feed.watermark import Watermark
+from sepd.ports import Clock
+
+
+class EventQueue:
+    """Events in the order of their acceptance; sequences count from 1 without a hole.
+
+    When it is full, a paced queue makes producers wait. An unpaced one keeps only the newest
+    quote of each instrument, and the newest heartbeats, until there is room; all other events
+    wait and are never dropped. One consumer, any number of producers, one event loop.
+
+    Args:
+        clock: stamps arrivals with monotonic time.
+        capacity: events held at most, the newest quotes of a full queue not counted.
+        paced: prices are from a tape that waits; nothing is ever conflated.
+    """
+
+    def __init__(self, clock: Clock, capacity: int, *, paced: bool = False) -> None:
+        self._clock = clock
+        self._capacity = capacity
+        self.paced = paced
+        self._events: deque[MarketEvent] = deque()
+        self._newest: dict[str, Payload] = {}
+        self._accepted = 0
+        self._conflated = 0
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._processed = Watermark()
+
+    @property
+    def depth(self) -> int:
+        """Events that wait for the consumer."""
+        return len(self._events) + len(self._newest)
+
+    @property
+    def conflated(self) -> int:
+        """Quotes and heartbeats that a newer one replaced because the queue was full."""
+        return self._conflated
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the newest accepted event; 0 before the first."""
+        return self._accepted
+
+    @property
+    def oldest_age_ns(self) -> int:
+        """How long the event at the head has waited, ns; 0 when the queue is empty."""
+        if not self._events:
+            return 0
+        return self._clock.monotonic_ns() - self._events[0].received_ns
+
+    async def put_many(self, payloads: Sequence[Payload]) -> int:
+        """Accept `payloads` in order; returns the sequence of the newest accepted event."""
+        if not self._newest and len(self._events) + len(payloads) <= self._capacity:
+            self._accept(payloads)
+            return self._accepted
+        for payload in payloads:
+            if self.paced or not isinstance(payload, Quote | Heartbeat | TransactionHeartbeat):
+                while self._newest or len(self._events) >= self._capacity:
+                    self._drained.clear()
+                    await self._drained.wait()
+                self._accept((payload,))
+            else:
+                self._conflate(payload)
+        return self._accepted
+
+    async def get_batch(self, maximum: int) -> list[MarketEvent]:
+        """The oldest events, at least one and at most `maximum`."""
+        while not self._events:
+            self._filled.clear()
+            await self._filled.wait()
+        if len(self._events) <= maximum:
+            batch = list(self._events)
+            self._events.clear()
+        else:
+            batch = [self._events.popleft() for _ in range(maximum)]
+        if self._newest:
+            self._accept_newest()
+        self._drained.set()
+        return batch
+
+    def processed(self, sequence: int) -> None:
+        """The consumer has dealt with all events up to `sequence`."""
+        self._processed.advance(sequence)
+
+    async def wait_processed(self, sequence: int) -> None:
+        """Return when the consumer has dealt with all events up to `sequence`."""
+        await self._processed.reach(sequence)
+
+    def _accept(self, payloads: Sequence[Payload]) -> None:
+        now_ns = self._clock.monotonic_ns()
+        first = self._accepted + 1
+        self._events.extend(
+            [MarketEvent(number, now_ns, item) for number, item in enumerate(payloads, first)]
+        )
+        self._accepted += len(payloads)
+        self._filled.set()
+
+    def _conflate(self, payload: Quote | Heartbeat | TransactionHeartbeat) -> None:
+        """Accept if there is room, else let the newest of its kind wait at the end of the line."""
+        if not self._newest and len(self._events) < self._capacity:
+            self._accept((payload,))
+            return
+        key = payload.instrument if isinstance(payload, Quote) else type(payload).__name__
+        if self._newest.pop(key, None) is not None:
+            self._conflated += 1
+        self._newest[key] = payload
+
+    def _accept_newest(self) -> None:
+        room = self._capacity - len(self._events)
+        keys = list(islice(self._newest, room))
+        self._accept([self._newest.pop(key) for key in keys])
