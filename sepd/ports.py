@@ -160,6 +160,18 @@ class JournalRecord(Struct, frozen=True):
     body: bytes
 
 
+class StoredTotals(Struct, frozen=True):
+    """Counts and sums over everything stored; orders, trades and money of one account."""
+
+    candles: int
+    ticks: int
+    signals: int
+    intents: int
+    orders_by_state: dict[str, int]
+    closed_trades: int
+    trading_results_pl: Decimal
+
+
 class Store(Protocol):
     """Durable state. `record_*` of market data are queued and written in batches by COPY;
     everything that money depends on is awaited and committed before it returns.
@@ -177,8 +189,34 @@ class Store(Protocol):
         """Write what is queued, then disconnect; may be called twice."""
         ...
 
+    async def run(self) -> None:
+        """Write what is queued, batch after batch, until cancelled."""
+        ...
+
+    @property
+    def fault(self) -> str:
+        """Why queued rows are not being written; empty while they are. No entries meanwhile."""
+        ...
+
     async def load_state(self, account_id: str) -> StoredState:
-        """What recovery starts from."""
+        """What recovery starts from: unfinished orders, open positions, checkpoint, ledger."""
+        ...
+
+    async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
+        """Open the books of an account at `snapshot`, from which its transactions are applied.
+
+        False if they were open already; nothing changes then.
+        """
+        ...
+
+    async def totals(self, account_id: str) -> StoredTotals:
+        """Counts and sums over what is committed."""
+        ...
+
+    async def candles(
+        self, instrument: str, granularity: Granularity, from_ns: int, to_ns: int
+    ) -> Sequence[Candle]:
+        """Stored candles that start in [from_ns, to_ns), oldest first."""
         ...
 
     async def record_events(self, events: Sequence[MarketEvent]) -> None:
@@ -236,6 +274,10 @@ class Cache(Protocol):
 
     async def close(self) -> None:
         """Disconnect; may be called twice."""
+        ...
+
+    async def run(self) -> None:
+        """Write what is queued until cancelled; never raises for a cache that is away."""
         ...
 
     @property

@@ -1,0 +1,1 @@
+"""Servers that sepd carries and runs as children of its own."""

@@ -1,0 +1,80 @@
+"""One connection, used by one task at a time and made anew after any fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import asyncpg
+
+from sepd.storage.faults import check_url, database_errors
+
+
+class Link:
+    """A connection of one's own to the database at `url`.
+
+    Args:
+        timeout_s: deadline of connecting and of every statement.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        check_url(url)
+        self.url = url
+        self._timeout_s = timeout_s
+        self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection, for the length of the block.
+
+        A fault or a cancellation inside it may leave a statement half answered: the connection is
+        then dropped without a word to the server, which rolls back.
+
+        Raises:
+            TransientError, ConfigError, InvariantViolated: in place of the driver's errors.
+        """
+        async with self._lock:
+            try:
+                with database_errors(self.url):
+                    yield await self._connected()
+            except BaseException:
+                self.drop()
+                raise
+
+    def drop(self) -> None:
+        """Disconnect at once; may be called twice."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self.url, self._timeout_s)
+        return self._connection
+
+
+async def connect(url: str, timeout_s: float) -> asyncpg.Connection:
+    """A connection with our session settings; `timeout_s` also limits every statement."""
+    connection = await asyncpg.connect(
+        url, timeout=timeout_s, command_timeout=timeout_s, server_settings=SESSION
+    )
+    await prepare(connection)
+    return connection
+
+
+async def prepare(connection: asyncpg.Connection) -> None:
+    """Read decimals as they are written: the driver's binary form makes 1E+5 of 100000."""
+    await connection.set_type_codec(
+        "numeric", schema="pg_catalog", encoder=str, decoder=Decimal, format="text"
+    )
+
+
+SESSION = {
+    "application_name": "sepd",
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    "client_min_messages": "warning",
+}

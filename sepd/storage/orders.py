@@ -1,0 +1,108 @@
+"""Order intents, their states and the kill switch, committed with an audit row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from sepd.domain.order import OrderIntent, OrderState
+from sepd.domain.signal import Signal
+from sepd.errors import InvariantViolated, TransientError
+from sepd.ports import Clock
+from sepd.storage import rows
+from sepd.storage.link import Link
+from sepd.storage.queries import QUERIES
+
+
+class OrderTables:
+    """Writes orders over one connection.
+
+    Args:
+        clock: time of audit rows.
+    """
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        self._link = link
+        self._clock = clock
+        self._epoch = 0
+
+    async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
+        """Commit intent, signal, risk snapshot and audit entry in one transaction.
+
+        When the answer to the commit is lost, the row itself is asked; a second attempt is made
+        only if it is not there.
+
+        Raises:
+            InvariantViolated: an intent of this id exists already.
+        """
+        parameters = (
+            *rows.intent_row(intent, snapshot, self._epoch),
+            *rows.signal_row(signal, "")[:-1],
+            msgspec.json.encode(intent) + snapshot,
+        )
+        try:
+            async with self._link.use() as connection:
+                await self._insert_intent(connection, parameters, intent.id)
+        except TransientError:
+            async with self._link.use() as connection:
+                if not await self._has_intent(connection, intent.id, snapshot):
+                    await self._insert_again(connection, parameters, intent.id, snapshot)
+
+    async def _insert_intent(
+        self, connection: asyncpg.Connection, parameters: Sequence[object], intent_id: str
+    ) -> None:
+        try:
+            await connection.fetchval(QUERIES["commit_intent"], *parameters)
+        except asyncpg.UniqueViolationError:
+            raise InvariantViolated(f"An order intent {intent_id} exists already.") from None
+
+    async def _insert_again(
+        self,
+        connection: asyncpg.Connection,
+        parameters: Sequence[object],
+        intent_id: str,
+        snapshot: bytes,
+    ) -> None:
+        try:
+            await self._insert_intent(connection, parameters, intent_id)
+        except InvariantViolated:  # the first attempt was still on its way
+            if not await self._has_intent(connection, intent_id, snapshot):
+                raise
+
+    async def _has_intent(
+        self, connection: asyncpg.Connection, intent_id: str, snapshot: bytes
+    ) -> bool:
+        return bool(await connection.fetchval(QUERIES["intent_exists"], intent_id, snapshot))
+
+    async def record_order_state(
+        self, intent_id: str, state: OrderState, order_id: int | None, reason: str
+    ) -> None:
+        """Commit a transition of one order. A settled order stays as it is (FILLED may close)."""
+        now_ns = self._clock.now_ns()
+        body = msgspec.json.encode([intent_id, state, order_id, reason])
+        async with self._link.use() as connection, connection.transaction():
+            account_id = await connection.fetchval(
+                QUERIES["record_order_state"],
+                intent_id,
+                state.value,
+                order_id,
+                reason,
+                now_ns,
+                self._epoch,
+            )
+            if account_id is not None:
+                await connection.execute(
+                    QUERIES["record_audit"], now_ns, account_id, "order_state", body
+                )
+            elif not await connection.fetchval(QUERIES["order_exists"], intent_id):
+                raise InvariantViolated(f"There is no order intent {intent_id}.")
+
+    async def record_kill(self, account_id: str, reason: str) -> None:
+        """Latch the kill switch with `reason`; an empty reason releases it."""
+        async with self._link.use() as connection, connection.transaction():
+            await connection.execute(QUERIES["record_kill"], account_id, reason)
+            await connection.execute(
+                QUERIES["record_audit"], self._clock.now_ns(), account_id, "kill", reason.encode()
+            )

@@ -1,0 +1,224 @@
+-- Every statement of the store, by name. A test prepares each one.
+
+-- name: start_ingest
+INSERT INTO ingests DEFAULT VALUES RETURNING ingest_id
+
+-- name: finish_batch
+UPDATE ingests SET last_batch = $2 WHERE ingest_id = $1
+
+-- name: last_batch
+SELECT last_batch FROM ingests WHERE ingest_id = $1
+
+-- name: ensure_partitions
+SELECT sepd_ensure_partitions($1, $2, $3, $4)
+
+-- name: forget
+SELECT sepd_forget($1, $2)
+
+-- name: record_instrument
+INSERT INTO instruments (pair, display_precision, pip_location) VALUES ($1, $2, $3)
+ON CONFLICT (pair) DO UPDATE
+SET display_precision = excluded.display_precision, pip_location = excluded.pip_location
+
+-- name: stage_candles
+CREATE TEMPORARY TABLE staged_candles ON COMMIT DROP AS SELECT * FROM market_data WITH NO DATA
+
+-- name: merge_candles
+INSERT INTO market_data SELECT * FROM staged_candles ON CONFLICT DO NOTHING
+
+-- name: record_signal
+INSERT INTO signals (signal_id, "timestamp", pair, granularity, action, confidence, coherence,
+                     stability, entropy, polarity, rule, config_version, created_ns,
+                     valid_until_ns, verdict)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT (signal_id) DO UPDATE SET verdict = excluded.verdict
+WHERE signals.verdict <> 'accepted'
+
+-- name: commit_intent
+WITH signal AS (
+    INSERT INTO signals (signal_id, "timestamp", pair, granularity, action, confidence, coherence,
+                         stability, entropy, polarity, rule, config_version, created_ns,
+                         valid_until_ns, verdict)
+    VALUES ($18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 'accepted')
+    ON CONFLICT (signal_id) DO UPDATE SET verdict = 'accepted'
+), intent AS (
+    INSERT INTO order_intents (intent_id, account_id, signal_id, purpose, pair, units, created_ns,
+                               expires_ns, checkpoint, attempt, price_bound, stop_loss,
+                               take_profit, trade_id, time_in_force, snapshot, epoch)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+), state AS (
+    INSERT INTO orders (intent_id, account_id, state, updated_ns, epoch)
+    VALUES ($1, $2, 'INTENT', $7, $17)
+), head AS (
+    UPDATE audit_head
+    SET sequence = sequence + 1,
+        hash = sepd_audit_hash(hash, sequence + 1, $7, $2, 'intent', $32)
+    RETURNING sequence, hash
+)
+INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
+SELECT sequence, $7, $2, 'intent', $32, hash FROM head
+RETURNING sequence
+
+-- name: intent_exists
+SELECT EXISTS (SELECT FROM order_intents WHERE intent_id = $1 AND snapshot = $2)
+
+-- name: record_audit
+WITH head AS (
+    UPDATE audit_head
+    SET sequence = sequence + 1,
+        hash = sepd_audit_hash(hash, sequence + 1, $1, $2, $3, $4)
+    RETURNING sequence, hash
+)
+INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
+SELECT sequence, $1, $2, $3, $4, hash FROM head
+
+-- name: record_order_state
+UPDATE orders
+SET state = $2, order_id = coalesce($3, order_id), reason = $4, updated_ns = $5, epoch = $6
+WHERE intent_id = $1
+  AND state NOT IN ('REJECTED', 'CANCELLED', 'EXPIRED', 'CLOSED')
+  AND (state <> 'FILLED' OR $2 = 'CLOSED')
+RETURNING account_id
+
+-- name: order_exists
+SELECT EXISTS (SELECT FROM orders WHERE intent_id = $1)
+
+-- name: lock_account
+SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
+       day_realized_pl, high_water, killed
+FROM account_state WHERE account_id = $1 FOR UPDATE
+
+-- name: save_account
+INSERT INTO account_state (account_id, last_transaction_id, newest_transaction_id, balance, day,
+                           opening_balance, day_realized_pl, high_water, killed)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (account_id) DO UPDATE
+SET last_transaction_id = excluded.last_transaction_id,
+    newest_transaction_id = excluded.newest_transaction_id,
+    balance = excluded.balance,
+    day = excluded.day,
+    opening_balance = excluded.opening_balance,
+    day_realized_pl = excluded.day_realized_pl,
+    high_water = excluded.high_water,
+    killed = excluded.killed
+
+-- name: save_transaction
+INSERT INTO transactions (account_id, transaction_id, kind, time_ns, body, epoch)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+RETURNING true
+
+-- name: transactions_after
+SELECT transaction_id FROM transactions
+WHERE account_id = $1 AND transaction_id > $2
+ORDER BY transaction_id
+
+-- name: orders_touched
+SELECT o.intent_id, i.signal_id, i.purpose, i.pair, i.units, i.trade_id, o.state, o.order_id,
+       o.filled, o.reason
+FROM orders o JOIN order_intents i USING (intent_id)
+WHERE o.account_id = $1 AND (o.intent_id = ANY($2::text[]) OR o.order_id = $3)
+
+-- name: trades_touched
+SELECT trade_id, intent_id, signal_id, pair, initial_units, units, price, opened_ns, exit_value,
+       realized_pl, financing, commission
+FROM positions
+WHERE account_id = $1 AND trade_id = ANY($2::bigint[])
+FOR UPDATE
+
+-- name: save_order
+UPDATE orders
+SET state = $2, order_id = $3, filled = $4, reason = $5, updated_ns = $6, epoch = $7
+WHERE intent_id = $1
+
+-- name: save_fill
+INSERT INTO fills (account_id, transaction_id, order_id, intent_id, pair, units, price, reason,
+                   pl, financing, commission, balance, time_ns)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+
+-- name: save_position
+INSERT INTO positions (account_id, trade_id, intent_id, signal_id, pair, initial_units, units,
+                       price, opened_ns, exit_value, realized_pl, financing, commission)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (account_id, trade_id) DO UPDATE
+SET units = excluded.units,
+    exit_value = excluded.exit_value,
+    realized_pl = excluded.realized_pl,
+    financing = excluded.financing,
+    commission = excluded.commission
+
+-- name: drop_position
+DELETE FROM positions WHERE account_id = $1 AND trade_id = $2
+
+-- name: save_result
+INSERT INTO trading_results (account_id, trade_id, pair, direction, entry_price, exit_price,
+                             profit_loss, units, realized_pl, financing, commission, opened,
+                             closed, intent_id, signal_id, exit_reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (account_id, trade_id) DO UPDATE
+SET exit_price = excluded.exit_price,
+    profit_loss = excluded.profit_loss,
+    realized_pl = excluded.realized_pl,
+    financing = excluded.financing,
+    commission = excluded.commission,
+    closed = excluded.closed,
+    exit_reason = excluded.exit_reason
+
+-- name: record_kill
+INSERT INTO account_state (account_id, killed) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE SET killed = excluded.killed
+
+-- name: account
+SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
+       day_realized_pl, high_water, killed
+FROM account_state WHERE account_id = $1
+
+-- name: unfinished_orders
+SELECT i.intent_id, i.account_id, i.signal_id, i.purpose, i.pair, i.units, i.created_ns,
+       i.expires_ns, i.checkpoint, i.attempt, i.price_bound, i.stop_loss, i.take_profit,
+       i.trade_id, i.time_in_force, o.state, o.order_id, o.reason
+FROM orders o JOIN order_intents i USING (intent_id)
+WHERE o.account_id = $1
+  AND o.state NOT IN ('REJECTED', 'CANCELLED', 'EXPIRED', 'CLOSED')
+ORDER BY i.created_ns, i.intent_id
+
+-- name: open_positions
+SELECT trade_id, intent_id, signal_id, pair, units, price, opened_ns, realized_pl, financing
+FROM positions WHERE account_id = $1 AND intent_id <> '' ORDER BY trade_id
+
+-- name: totals
+SELECT (SELECT count(*) FROM market_data) AS candles,
+       (SELECT count(*) FROM ticks) AS ticks,
+       (SELECT count(*) FROM signals) AS signals,
+       (SELECT count(*) FROM order_intents WHERE account_id = $1) AS intents,
+       (SELECT coalesce(sum(profit_loss), 0) FROM trading_results WHERE account_id = $1)
+           AS trading_results_pl,
+       (SELECT count(*) FROM trading_results WHERE account_id = $1 AND closed IS NOT NULL)
+           AS closed_trades
+
+-- name: orders_by_state
+SELECT state, count(*) AS count FROM orders WHERE account_id = $1 GROUP BY state ORDER BY state
+
+-- name: candles
+SELECT "timestamp", bid_open, bid_high, bid_low, bid_close, ask_open, ask_high, ask_low, ask_close,
+       volume
+FROM market_data
+WHERE pair = $1 AND granularity = $2 AND "timestamp" >= $3 AND "timestamp" < $4
+  AND bid_open IS NOT NULL
+ORDER BY "timestamp"
+
+-- name: broken_audit_row
+SELECT min(sequence) FROM (
+    SELECT sequence,
+           hash IS DISTINCT FROM sepd_audit_hash(
+               lag(hash, 1, sha256('sepd')) OVER (ORDER BY sequence),
+               row_number() OVER (ORDER BY sequence), time_ns, account_id, kind, body
+           ) AS broken
+    FROM audit_log
+) AS chain WHERE broken
+
+-- name: audit_head
+SELECT head.sequence, head.hash,
+       coalesce((SELECT max(sequence) FROM audit_log), 0) AS last_sequence,
+       (SELECT hash FROM audit_log WHERE sequence = head.sequence) AS last_hash
+FROM audit_head AS head

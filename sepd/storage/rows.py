@@ -1,0 +1,251 @@
+"""Domain values as rows of the tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sepd.domain.account import OrderFilled
+from sepd.domain.market import Candle, Granularity, Instrument
+from sepd.domain.order import OrderIntent, OrderState, Purpose, TimeInForce
+from sepd.domain.signal import Signal
+from sepd.ports import DayLedger, StoredOrder, StoredPosition
+from sepd.storage.lines import Account, Order, Trade
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Row = Mapping[str, Any]
+
+
+def to_datetime(time_ns: int) -> datetime:
+    """The instant, to the microsecond."""
+    return EPOCH + timedelta(microseconds=time_ns // 1000)
+
+
+def to_ns(instant: datetime) -> int:
+    """Nanoseconds since 1970 of a database instant, exactly."""
+    delta = instant - EPOCH
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * 1000
+
+
+def signal_row(signal: Signal, verdict: str) -> tuple[object, ...]:
+    """Parameters of `record_signal`."""
+    metrics = signal.metrics
+    return (
+        signal.id,
+        to_datetime(signal.created_ns),
+        signal.instrument,
+        signal.granularity.value,
+        signal.action.value,
+        signal.confidence,
+        metrics.coherence,
+        metrics.stability,
+        metrics.entropy,
+        metrics.polarity,
+        signal.rule,
+        signal.config_version,
+        signal.created_ns,
+        signal.valid_until_ns,
+        verdict,
+    )
+
+
+def intent_row(intent: OrderIntent, snapshot: bytes, epoch: int) -> tuple[object, ...]:
+    """First parameters of `commit_intent`."""
+    return (
+        intent.id,
+        intent.account_id,
+        intent.signal_id,
+        intent.purpose.value,
+        intent.instrument,
+        intent.units,
+        intent.created_ns,
+        intent.expires_ns,
+        intent.checkpoint,
+        intent.attempt,
+        intent.price_bound,
+        intent.stop_loss,
+        intent.take_profit,
+        intent.trade_id,
+        intent.time_in_force.value,
+        snapshot,
+        epoch,
+    )
+
+
+def stored_order(row: Row) -> StoredOrder:
+    """A row of `unfinished_orders`."""
+    intent = OrderIntent(
+        id=row["intent_id"],
+        account_id=row["account_id"],
+        signal_id=row["signal_id"],
+        purpose=Purpose(row["purpose"]),
+        instrument=row["pair"],
+        units=row["units"],
+        created_ns=row["created_ns"],
+        expires_ns=row["expires_ns"],
+        checkpoint=row["checkpoint"],
+        attempt=row["attempt"],
+        price_bound=row["price_bound"],
+        stop_loss=row["stop_loss"],
+        take_profit=row["take_profit"],
+        trade_id=row["trade_id"],
+        time_in_force=TimeInForce(row["time_in_force"]),
+    )
+    return StoredOrder(intent, OrderState(row["state"]), row["order_id"], row["reason"])
+
+
+def stored_position(row: Row) -> StoredPosition:
+    """A row of `open_positions`."""
+    return StoredPosition(
+        trade_id=row["trade_id"],
+        intent_id=row["intent_id"],
+        signal_id=row["signal_id"],
+        instrument=row["pair"],
+        units=row["units"],
+        price=row["price"],
+        opened_ns=row["opened_ns"],
+        realized_pl=row["realized_pl"],
+        financing=row["financing"],
+    )
+
+
+def account_line(row: Row | None) -> Account:
+    """A row of `account` or `lock_account`; none is an account that nothing is known of."""
+    if row is None:
+        return Account()
+    day = DayLedger(row["day"], row["opening_balance"], row["day_realized_pl"], row["high_water"])
+    return Account(
+        row["last_transaction_id"],
+        row["newest_transaction_id"],
+        row["balance"],
+        day if row["day"] else None,
+        row["killed"],
+    )
+
+
+def account_row(account_id: str, line: Account) -> tuple[object, ...]:
+    """Parameters of `save_account`."""
+    day = line.day or DayLedger("", Decimal(0), Decimal(0), Decimal(0))
+    return (
+        account_id,
+        line.last_transaction_id,
+        line.newest_transaction_id,
+        line.balance,
+        day.day,
+        day.opening_balance,
+        day.realized_pl,
+        day.high_water,
+        line.killed,
+    )
+
+
+def order_line(row: Row) -> Order:
+    """A row of `orders_touched`."""
+    return Order(
+        intent_id=row["intent_id"],
+        signal_id=row["signal_id"],
+        purpose=Purpose(row["purpose"]),
+        instrument=row["pair"],
+        units=row["units"],
+        state=OrderState(row["state"]),
+        order_id=row["order_id"],
+        filled=row["filled"],
+        reason=row["reason"],
+        trade_id=row["trade_id"],
+    )
+
+
+def trade_line(row: Row) -> Trade:
+    """A row of `trades_touched`."""
+    return Trade(
+        trade_id=row["trade_id"],
+        intent_id=row["intent_id"],
+        signal_id=row["signal_id"],
+        instrument=row["pair"],
+        initial_units=row["initial_units"],
+        units=row["units"],
+        price=row["price"],
+        opened_ns=row["opened_ns"],
+        exit_value=row["exit_value"],
+        realized_pl=row["realized_pl"],
+        financing=row["financing"],
+        commission=row["commission"],
+    )
+
+
+def position_row(account_id: str, trade: Trade) -> tuple[object, ...]:
+    """Parameters of `save_position`."""
+    return (
+        account_id,
+        trade.trade_id,
+        trade.intent_id,
+        trade.signal_id,
+        trade.instrument,
+        trade.initial_units,
+        trade.units,
+        trade.price,
+        trade.opened_ns,
+        trade.exit_value,
+        trade.realized_pl,
+        trade.financing,
+        trade.commission,
+    )
+
+
+def fill_row(account_id: str, fill: OrderFilled) -> tuple[object, ...]:
+    """Parameters of `save_fill`."""
+    return (
+        account_id,
+        fill.transaction_id,
+        fill.order_id,
+        fill.client_order_id,
+        fill.instrument,
+        fill.units,
+        fill.price,
+        fill.reason,
+        fill.pl,
+        fill.financing,
+        fill.commission,
+        fill.balance,
+        fill.time_ns,
+    )
+
+
+def candle(instrument: str, granularity: Granularity, row: Sequence[Any]) -> Candle:
+    """A row of `candles`."""
+    return Candle(instrument, granularity, to_ns(row[0]), *row[1:])
+
+
+def result_row(account_id: str, trade: Trade, instrument: Instrument) -> tuple[object, ...]:
+    """Parameters of `save_result`; prices become decimals here."""
+    return (
+        account_id,
+        trade.trade_id,
+        trade.instrument,
+        "BUY" if trade.initial_units > 0 else "SELL",
+        instrument.to_price(trade.price),
+        _exit_price(trade, instrument),
+        trade.profit_loss,
+        trade.initial_units,
+        trade.realized_pl,
+        trade.financing,
+        trade.commission,
+        to_datetime(trade.opened_ns),
+        None if trade.closed_ns is None else to_datetime(trade.closed_ns),
+        trade.intent_id,
+        trade.signal_id,
+        trade.exit_reason,
+    )
+
+
+def _exit_price(trade: Trade, instrument: Instrument) -> Decimal | None:
+    """Mean exit price, with four decimals more than the instrument where it is between points."""
+    points = trade.exit_points
+    if points is None:
+        return None
+    if points == points.to_integral_value():
+        return instrument.to_price(int(points))
+    return points.quantize(Decimal("1.0000")).scaleb(-instrument.display_precision)
