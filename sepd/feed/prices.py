@@ -26,6 +26,7 @@ class PriceFeed:
         staleness: told what arrives and what is repaired.
         base: length of the candles that repair an interruption.
         since_ns: by instrument, the end of the newest candle that the consumer has.
+        lag_waits_s: how long a candle that the broker must have soon is waited for, by attempt.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class PriceFeed:
         staleness: Staleness,
         base: Granularity,
         since_ns: Mapping[str, int] | None = None,
+        lag_waits_s: Sequence[float] = LAG_WAITS_S,
     ) -> None:
         known = since_ns or {}
         self._broker = broker
@@ -45,6 +47,7 @@ class PriceFeed:
         self._transactions = transactions
         self._staleness = staleness
         self._base = base
+        self._lag_waits_s = lag_waits_s
         self.unknown = 0
         self.producers = {
             name: Producer(name, base, known.get(name), watched=queue.paced) for name in instruments
@@ -183,7 +186,7 @@ class PriceFeed:
         Candles appear at the broker a moment after the prices, so a candle that must be there
         and the one that ended last are waited for.
         """
-        waits = LAG_WAITS_S if patient else ()
+        waits = self._lag_waits_s if patient else ()
         for wait_s in (*waits, None):
             try:
                 candles = await self._broker.candles(
