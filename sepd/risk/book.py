@@ -25,25 +25,41 @@ from sepd.domain.account import (
 )
 from sepd.domain.market import Instrument, Quote
 from sepd.domain.order import OrderIntent, Purpose
+from sepd.market.calendar import Calendar
 from sepd.ports import DayLedger, StoredState
 from sepd.risk.day import trading_day
+from sepd.settings import RiskSettings
 
 ZERO = Decimal(0)
 HOUR_NS = 3_600 * 1_000_000_000
 REMEMBERED = 1_024
 TRANSFER = "TRANSFER_FUNDS"
+REPEATED = "repeated_execution"
 
 
 class Book:
     """Open trades, intents under way, money, newest quotes, and what happened lately.
 
-    `blocked` names, per instrument, the causes that keep it from being entered; `ready` is False
-    until the account has been reconciled; `clock_skew_ns` is broker time minus local time.
+    `blocked` names, per instrument, the causes that keep it from being entered (an empty name
+    stands for every instrument); `ready` is False until the account has been reconciled;
+    `clock_skew_ns` is broker time minus local time; `correlation` is measured between pairs.
+
+    Args:
+        limits: what counts as a jump, and how many fills are too many.
+        calendar: opening hours; without one a market counts as open while its quotes are fresh.
     """
 
-    def __init__(self, home: str, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(
+        self,
+        home: str,
+        instruments: Mapping[str, Instrument],
+        limits: RiskSettings = RiskSettings(),  # noqa: B008 - frozen
+        calendar: Calendar | None = None,
+    ) -> None:
         self.home = home
         self.instruments = instruments
+        self.limits = limits
+        self.calendar = calendar
         self.ready = False
         self.killed = ""
         self.balance = ZERO
@@ -51,7 +67,7 @@ class Book:
         self.trades: dict[int, OpenTrade] = {}
         self.pending: dict[str, OrderIntent] = {}
         self.quotes: dict[str, Quote] = {}
-        self.previous: dict[str, Quote] = {}
+        self.jumped_ns: dict[str, int] = {}
         self.blocked: dict[str, set[str]] = {}
         self.correlation: Mapping[frozenset[str], Decimal] = {}
         self.clock_skew_ns = 0
@@ -61,6 +77,7 @@ class Book:
         self.filled_ns: dict[str, deque[int]] = {}
         self._day = DayLedger("", ZERO, ZERO, ZERO)
         self._stops: dict[int, int] = {}
+        self._shortest_jump = int(2 * limits.max_jump_pips)
 
     def restore(self, snapshot: AccountSnapshot, state: StoredState, now_ns: int) -> None:
         """Take the broker's account as the truth, and from the store what it does not know."""
@@ -85,10 +102,24 @@ class Book:
         return DayLedger(today, self.balance, ZERO, max(self._day.high_water, self.balance))
 
     def observe(self, quote: Quote) -> None:
-        """Take a quote; one older than the newest is ignored."""
+        """Take a quote; one older than the newest is ignored, one far from it is remembered."""
         newest = self.quotes.get(quote.instrument)
-        if newest is None or quote.time_ns >= newest.time_ns:
-            self.quotes[quote.instrument] = quote
+        if newest is not None:
+            if quote.time_ns < newest.time_ns:
+                return
+            if self._jumps(newest, quote):
+                self.jumped_ns[quote.instrument] = quote.time_ns
+        self.quotes[quote.instrument] = quote
+
+    def _jumps(self, newest: Quote, quote: Quote) -> bool:
+        """Whether two quotes close in time are too far apart in price."""
+        moved = abs(quote.mid2 - newest.mid2)
+        if moved < self._shortest_jump:
+            return False
+        pair = self.instruments.get(quote.instrument)
+        limit = 2 * self.limits.max_jump_pips * (pair.points_per_pip if pair else 1)
+        age = Decimal(quote.time_ns - newest.time_ns).scaleb(-9)
+        return moved > limit and age <= self.limits.max_quote_age_s
 
     def reserve(self, intent: OrderIntent) -> None:
         """Count `intent` as held until its fate is known."""
@@ -162,10 +193,16 @@ class Book:
                 take_profit=intent.take_profit if intent else None,
                 client_trade_id=event.opened.client_trade_id,
             )
-            times = self.filled_ns.setdefault(event.instrument, deque(maxlen=REMEMBERED))
-            times.append(event.time_ns)
+            self._count_fill(event.instrument, event.time_ns)
         if intent:
             self._reduce_pending(intent, event.units)
+
+    def _count_fill(self, instrument: str, time_ns: int) -> None:
+        """Too many entries of one pair in an hour latch it off until somebody looks."""
+        times = self.filled_ns.setdefault(instrument, deque(maxlen=REMEMBERED))
+        times.append(time_ns)
+        if within(times, time_ns - HOUR_NS) > self.limits.max_fills_per_hour:
+            self.block(instrument, REPEATED)
 
     def _reduce_pending(self, intent: OrderIntent, filled: Decimal) -> None:
         left = intent.units - filled
@@ -203,3 +240,13 @@ class Book:
         trade = self.trades.get(trade_id)
         if trade:
             self.trades[trade_id] = replace(trade, stop_loss=stop)
+
+
+def within(times: deque[int], since_ns: int) -> int:
+    """How many of the ascending `times` are later than `since_ns`."""
+    count = 0
+    for time_ns in reversed(times):
+        if time_ns <= since_ns:
+            break
+        count += 1
+    return count

@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from sepd.domain.market import Quote
+from sepd.domain.time import NS_PER_S
 from sepd.ports import DayLedger
 from sepd.risk import size_rules, standing_rules
 from sepd.risk.book import Book
 from sepd.risk.exposure import Valuation
 from sepd.risk.reason import Reason
+from sepd.risk.session import held_over_close
 from sepd.risk.situation import EntryRequest, Proposal, Standing
 from sepd.risk.sizing import (
     bound_points,
@@ -28,7 +30,7 @@ from sepd.risk.sizing import (
 )
 from sepd.settings import RiskSettings
 
-ZERO = Decimal(0)
+WEEK_NS = 7 * 86_400 * NS_PER_S
 
 
 class Accepted(Struct, frozen=True):
@@ -115,11 +117,12 @@ def _propose(at: Standing) -> Proposal | Reason:
     entry = at.quote.ask if sign > 0 else at.quote.bid
     stop = stop_points(pair, limits, at.request.volatility_points)
     bound = bound_points(pair, limits)
+    worst = int(stop * _slip(at)) + bound
     fraction = risk_fraction(at.request.signal.confidence, limits)
     if not fraction:
         return Reason.NO_EDGE
     if at.request.units is None:
-        sized = units_at_risk(book.balance * fraction, stop + bound, home_per_quote, pair)
+        sized = units_at_risk(book.balance * fraction, worst, home_per_quote, pair)
         cap = round_units(min(limits.max_units, pair.maximum_order_units), pair)
         units = min(sized, cap)
     else:
@@ -132,8 +135,18 @@ def _propose(at: Standing) -> Proposal | Reason:
         price_bound=entry + sign * bound,
         stop_loss=entry - sign * stop,
         take_profit=entry + sign * target_points(stop, limits),
-        risk=units * (stop + bound) * pair.point * home_per_quote,
+        risk=units * worst * pair.point * home_per_quote,
     )
+
+
+def _slip(at: Standing) -> Decimal:
+    """How many times its distance a stop may slip: more where the market may close meanwhile."""
+    calendar = at.book.calendar
+    if calendar is None:
+        return Decimal(1)
+    until = at.request.exit_by_ns or at.request.now_ns + WEEK_NS
+    over = held_over_close(calendar, at.instrument, at.request.now_ns, until)
+    return at.limits.weekend_gap if over else Decimal(1)
 
 
 def _snapshot(at: Standing, reason: Reason, proposal: Proposal | None = None) -> bytes:

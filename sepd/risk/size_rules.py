@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sepd.risk.exposure import holdings, net
 from sepd.risk.reason import Reason
 from sepd.risk.situation import Proposal
 
@@ -23,11 +24,39 @@ def stop(of: Proposal) -> Reason | None:
 def units(of: Proposal) -> Reason | None:
     """The broker accepts the size, and so do we."""
     pair, limits = of.standing.pair, of.standing.limits
-    size = abs(of.units)
+    size = of.units * of.standing.request.signal.action.sign
     if size < pair.minimum_trade_size:
         return Reason.TOO_SMALL
     if size > min(limits.max_units, pair.maximum_order_units):
         return Reason.TOO_MANY_UNITS
+    held = sum(
+        abs(count)
+        for name, count in holdings(of.standing.book, (of.standing.instrument, of.units))
+        if name == of.standing.instrument
+    )
+    if pair.maximum_position_size and held > pair.maximum_position_size:
+        return Reason.POSITION_SIZE
+    return None
+
+
+def exposure(of: Proposal) -> Reason | None:
+    """The order alone, and all positions with it, are bounded: gross, net, and per currency."""
+    limits, name = of.standing.limits, of.standing.instrument
+    extra = name, of.units
+    value = of.valuation.unit_value(name)
+    gross = of.valuation.gross(extra)
+    held = of.valuation.by_currency(extra)
+    equity = of.valuation.equity()
+    if value is None or gross is None or held is None or equity is None:
+        return Reason.NO_CONVERSION
+    if abs(of.units) * value > limits.max_notional:
+        return Reason.NOTIONAL
+    if gross > limits.max_gross_leverage * equity:
+        return Reason.GROSS_EXPOSURE
+    if net(held) > limits.max_net_leverage * equity:
+        return Reason.NET_EXPOSURE
+    if max(map(abs, held.values())) > limits.max_currency_leverage * equity:
+        return Reason.CURRENCY_EXPOSURE
     return None
 
 
@@ -57,4 +86,4 @@ def margin(of: Proposal) -> Reason | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (stop, units, losses, margin)
+RULES: tuple[Rule, ...] = (units, stop, exposure, losses, margin)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sepd.domain.order import Purpose
+from sepd.domain.time import NS_PER_S
+from sepd.risk.book import REPEATED, within
+from sepd.risk.correlation import together
 from sepd.risk.exposure import holdings
 from sepd.risk.reason import Reason
+from sepd.risk.session import session
 from sepd.risk.situation import Standing
 
 Rule = Callable[[Standing], Reason | None]
@@ -22,8 +26,20 @@ def switches(at: Standing) -> Reason | None:
         return Reason.UNKNOWN_INSTRUMENT
     if at.limits.allowed and at.instrument not in at.limits.allowed:
         return Reason.NOT_ALLOWED
-    if at.book.blocked.get(at.instrument):
-        return Reason.INSTRUMENT_BLOCKED
+    causes = at.book.blocked.get(at.instrument)
+    if causes:
+        return Reason.REPEATED_EXECUTION if REPEATED in causes else Reason.INSTRUMENT_BLOCKED
+    return None
+
+
+def clock(at: Standing) -> Reason | None:
+    """Our clock and the broker's agree, and no quote comes from the future."""
+    limit = int(at.limits.max_clock_skew_s * NS_PER_S)
+    ahead = at.book.quotes.get(at.instrument)
+    if abs(at.book.clock_skew_ns) > limit:
+        return Reason.CLOCK_SKEW
+    if ahead is not None and ahead.time_ns - at.request.now_ns > limit:
+        return Reason.CLOCK_SKEW
     return None
 
 
@@ -47,8 +63,30 @@ def price(at: Standing) -> Reason | None:
         return Reason.CROSSED_PRICE
     if not quote.tradeable:
         return Reason.NOT_TRADEABLE
+    jumped = at.book.jumped_ns.get(at.instrument)
+    if jumped is not None and jumped > at.since(at.limits.jump_quarantine_s):
+        return Reason.JUMPING_PRICE
     if quote.spread > at.limits.max_spread_pips * at.pair.points_per_pip:
         return Reason.SPREAD_TOO_WIDE
+    return None
+
+
+def hours(at: Standing) -> Reason | None:
+    """The market is open and does not close soon."""
+    if at.book.calendar is None:
+        return None
+    before_close_ns = at.limits.no_entry_before_close_s * NS_PER_S
+    return session(at.book.calendar, at.instrument, at.request.now_ns, before_close_ns)
+
+
+def pace(at: Standing) -> Reason | None:
+    """Not too many orders in a minute, and a pause after a run of losses."""
+    if within(at.book.sent_ns, at.since(60)) >= at.limits.max_orders_per_minute:
+        return Reason.THROTTLED
+    if at.book.loss_streak >= at.limits.max_loss_streak and at.book.last_loss_ns > at.since(
+        at.limits.cool_down_s
+    ):
+        return Reason.LOSS_STREAK
     return None
 
 
@@ -89,4 +127,27 @@ def positions(at: Standing) -> Reason | None:
     return None
 
 
-RULES: tuple[Rule, ...] = (switches, validity, price, collar, protection, positions)
+def company(at: Standing) -> Reason | None:
+    """Not too many positions that move together, this one counted."""
+    sign = at.request.signal.action.sign
+    alike = sum(
+        together(at.pair, at.book.instruments[name], at.book.correlation)
+        * (sign if units > 0 else -sign)
+        >= at.limits.correlation_min
+        for name, units in holdings(at.book)
+    )
+    return Reason.TOO_CORRELATED if alike >= at.limits.max_correlated else None
+
+
+RULES: tuple[Rule, ...] = (
+    switches,
+    validity,
+    clock,
+    hours,
+    price,
+    collar,
+    pace,
+    protection,
+    positions,
+    company,
+)
