@@ -1,8 +1,28 @@
-"""The analysis on an NVIDIA GPU."""
+"""The analysis on an NVIDIA GPU: packed bits up, one launch, columns down.
 
+Batches longer than a chunk are cut; two lanes of buffers and streams let the copies of one
+chunk overlap the work of the other. Small batches skip the copies: the kernel reads and writes
+pinned host memory itself.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sepd.bitspace import cuda_job
+from sepd.bitspace.analyse import DeviceFault
 from sepd.bitspace.analysis import Analysis
 from sepd.bitspace.bitstream import Bitstream
+from sepd.bitspace.cuda_job import Layout, layout
 from sepd.bitspace.parameters import Parameters
+
+CHUNK: Final = 1 << 22  # windows per launch of a long batch
+DIRECT: Final = 1 << 12  # windows up to which the kernel works on host memory
+_UP, _DOWN = 1, 2  # cudaMemcpyKind
 
 
 def device_missing() -> str | None:
@@ -18,11 +38,230 @@ def device_missing() -> str | None:
     return None if count else "no CUDA device is present"
 
 
-class CudaBackend:
-    """Rows of sections 2 and 3 on the first CUDA device."""
+@contextmanager
+def device_faults() -> Iterator[None]:
+    """Turn every error of CuPy and CUDA into `DeviceFault`."""
+    import cupy  # noqa: PLC0415
 
-    name = "cuda"
-    device = "device"
+    cuda = cupy.cuda
+    errors = (
+        cuda.runtime.CUDARuntimeError,
+        cuda.driver.CUDADriverError,
+        cuda.memory.OutOfMemoryError,
+        cuda.compiler.CompileException,
+    )
+    try:
+        yield
+    except errors as error:
+        raise DeviceFault(f"the CUDA device failed: {error}") from error
+
+
+class CudaBackend:
+    """Rows of sections 2 and 3 on CUDA device 0; kernels are compiled when it is made.
+
+    Raises
+    ------
+    DeviceFault
+        where CUDA fails or memory runs out, here or in `analyze`.
+    """
+
+    name: Final = "cuda"
+
+    def __init__(self, chunk: int = CHUNK, direct: int = DIRECT) -> None:
+        self._chunk = -(-chunk // 64) * 64
+        self._direct = direct
+        with device_faults():
+            self.kernels = Kernels()
+            self._lanes = (Lane(self.kernels), Lane(self.kernels))
+
+    @property
+    def device(self) -> str:
+        """The device's name."""
+        return self.kernels.device
 
     def analyze(self, stream: Bitstream, parameters: Parameters, *, path: bool = False) -> Analysis:
-        raise NotImplementedError
+        """All rows of one batch; a batch up to one chunk is one launch."""
+        path = path and parameters.iterations > 0
+        result = Analysis.empty(stream.length, stream.starts, parameters, self.name, path=path)
+        try:
+            with device_faults():
+                if 0 < stream.length <= self._direct:
+                    self._lanes[0].run_on_host(stream, parameters, result, path=path)
+                else:
+                    self._in_chunks(stream, parameters, result, path=path)
+        except DeviceFault:
+            for lane in self._lanes:
+                lane.abandon()
+            raise
+        return result
+
+    def _in_chunks(
+        self, stream: Bitstream, parameters: Parameters, result: Analysis, *, path: bool
+    ) -> None:
+        chunk = self._chunk if not path else max(64, self._chunk // 32 // 64 * 64)
+        for number, low in enumerate(range(0, stream.length, chunk)):
+            lane = self._lanes[number % 2]
+            lane.drain()
+            high = min(stream.length, low + chunk)
+            lane.start(stream, parameters, result.rows(low, high), low, path=path)
+        for lane in self._lanes:
+            lane.drain()
+
+
+class Kernels:
+    """The compiled module, its limits, and the tables that live on the device."""
+
+    def __init__(self) -> None:
+        import cupy  # noqa: PLC0415
+
+        self.cupy = cupy
+        properties = cupy.cuda.runtime.getDeviceProperties(0)
+        self.device = str(properties["name"].decode())
+        self.multiprocessors = int(properties["multiProcessorCount"])
+        self.shared_limit = int(properties["sharedMemPerBlockOptin"])
+        module = cupy.RawModule(code=cuda_job.source(), options=cuda_job.options())
+        module.compile()
+        self._functions = {name: module.get_function(name) for name in cuda_job.KERNELS}
+        for function in self._functions.values():
+            function.max_dynamic_shared_size_bytes = self.shared_limit - 1024
+        self._prepared: dict[Parameters, Prepared] = {}
+
+    def prepared(self, chosen: Parameters) -> "Prepared":
+        """Tables on the device and the job's fixed part, kept for the next batch."""
+        found = self._prepared.get(chosen)
+        if found is None:
+            arrays = {
+                name: self.cupy.asarray(table)
+                for name, table in cuda_job.kernel_tables(chosen).items()
+            }
+            job = cuda_job.job_template(chosen)
+            for name, array in arrays.items():
+                job[name] = array.data.ptr
+            found = self._prepared[chosen] = Prepared(job, arrays)
+        return found
+
+    def launch(self, job: NDArray[np.void], chosen: Parameters, *, bulk: bool) -> None:
+        """Queue the kernel of one batch on the current stream."""
+        shape = cuda_job.launch(
+            chosen, bulk=bulk, counts=bool(job["counts"]), limit=self.shared_limit - 1024
+        )
+        blocks = shape.blocks(int(job["length"]), self.multiprocessors)
+        self._functions[shape.kernel](
+            (blocks,), (shape.threads,), (job,), shared_mem=shape.shared_bytes
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A job without pointers to a batch, and the device tables it points to."""
+
+    job: NDArray[np.void]
+    tables: dict[str, Any]
+
+    def at(self, base: int, place: Layout) -> NDArray[np.void]:
+        """The job for a batch that lies at address `base`."""
+        job = self.job.copy()
+        for name, offset in place.offsets.items():
+            job[name] = base + offset
+        job["bits"] += np.uint64(4 * cuda_job.PAD_WORDS)
+        job["starts"] += np.uint64(4 * cuda_job.PAD_WORDS)
+        job["length"], job["stride"] = place.length, place.stride
+        return job
+
+
+class Lane:
+    """One stream with a pinned and a device buffer that grow and stay."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self._kernels = kernels
+        self._cuda = kernels.cupy.cuda
+        self._stream = self._cuda.Stream(non_blocking=True)
+        self._host: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._device: Any = None
+        self._device_size = 0
+        self._pending: tuple[Layout, Analysis] | None = None
+
+    def run_on_host(
+        self, stream: Bitstream, chosen: Parameters, result: Analysis, *, path: bool
+    ) -> None:
+        """A small batch: the kernel reads and writes the pinned buffer, no copies."""
+        place = layout(stream.length, chosen.iterations, path=path)
+        self._reserve_host(place.total)
+        _fill(self._host, place, stream, 0)
+        job = self._kernels.prepared(chosen).at(self._host.ctypes.data, place)
+        with self._stream:
+            self._kernels.launch(job, chosen, bulk=False)
+        self._stream.synchronize()
+        _collect(self._host, place, result)
+
+    def start(
+        self, stream: Bitstream, chosen: Parameters, result: Analysis, low: int, *, path: bool
+    ) -> None:
+        """Queue the copy up, the kernel and the copy down of rows `low` on."""
+        place = layout(len(result), chosen.iterations, path=path)
+        self._reserve_host(place.total)
+        self._reserve_device(place.total)
+        _fill(self._host, place, stream, low)
+        host, device = self._host.ctypes.data, self._device.ptr
+        job = self._kernels.prepared(chosen).at(device, place)
+        copy = self._cuda.runtime.memcpyAsync
+        with self._stream:
+            copy(device, host, place.inputs, _UP, self._stream.ptr)
+            self._kernels.launch(job, chosen, bulk=True)
+            outputs = place.total - place.inputs
+            copy(host + place.inputs, device + place.inputs, outputs, _DOWN, self._stream.ptr)
+        self._pending = place, result
+
+    def drain(self) -> None:
+        """Wait for what was queued and put its rows into the result."""
+        if self._pending is None:
+            return
+        place, result = self._pending
+        self._pending = None
+        self._stream.synchronize()
+        _collect(self._host, place, result)
+
+    def abandon(self) -> None:
+        """Forget what was queued: a fault makes it worthless."""
+        self._pending = None
+
+    def _reserve_host(self, size: int) -> None:
+        if self._host.size < size:
+            memory = self._cuda.alloc_pinned_memory(size)
+            self._host = np.frombuffer(memory, np.uint8, size)
+
+    def _reserve_device(self, size: int) -> None:
+        if self._device_size < size:
+            self._device = None
+            self._device = self._cuda.alloc(size)
+            self._device_size = size
+
+
+def _fill(buffer: NDArray[np.uint8], place: Layout, stream: Bitstream, low: int) -> None:
+    """Write the bits and start marks that rows `low` … of the batch reach."""
+    both = buffer[: place.inputs].view(np.uint64).reshape(2, -1)
+    both[:] = 0
+    first = low // 64 - cuda_job.PAD_WORDS // 2
+    last = min(stream.words.size, (low + place.length + 63) // 64)
+    both[0, max(0, -first) : last - first] = stream.words[max(0, first) : last]
+    ends = (first * 64, low + place.length)
+    begin, end = np.searchsorted(stream.starts, ends)
+    starts = stream.starts[begin:end] - first * 64
+    np.bitwise_or.at(both[1], starts >> 6, np.uint64(1) << (starts & 63).astype(np.uint64))
+
+
+def _collect(buffer: NDArray[np.uint8], place: Layout, result: Analysis) -> None:
+    """Copy the columns of one batch out of the buffer."""
+    outputs: dict[str, NDArray[Any]] = {"metrics": result.metrics, "counts": result.counts}
+    if result.damping is not None:
+        damping = result.damping
+        outputs |= {"damped": damping.metrics, "decay": damping.decay, "steps": damping.steps}
+        outputs["converged"] = damping.converged
+        if damping.path is not None:
+            outputs["path"] = damping.path
+    for name, column in outputs.items():
+        rows = column.size // place.length
+        low = place.offsets[name]
+        high = low + rows * place.stride * column.itemsize
+        found = buffer[low:high].view(column.dtype).reshape(*column.shape[:-1], place.stride)
+        column[...] = found[..., : place.length]

@@ -34,6 +34,11 @@ def ratio(part: int, whole: int) -> int:
     return (part * ONE + whole // 2) // whole
 
 
+def upper_half_scale(whole: int) -> int:
+    """Factor f with `ratio(part, whole)` = (part·f + 2^15) >> 16 for every part of `whole` ≤ 64."""
+    return (2**31 + whole) // (2 * whole)
+
+
 def halves(transitions: int) -> tuple[int, int]:
     """Sizes of the older and the newer half of the transitions of one window."""
     return transitions // 2, transitions - transitions // 2

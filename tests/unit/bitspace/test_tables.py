@@ -64,3 +64,12 @@ def test_ratios_of_small_wholes_have_no_ties_so_both_roundings_agree() -> None:
         for part in range(whole + 1):
             assert (2 * part * tables.ONE) % (2 * whole) != whole
             assert tables.ratio(whole - part, whole) == tables.ONE - tables.ratio(part, whole)
+
+
+def test_one_multiplication_gives_every_ratio_of_either_sign() -> None:
+    for whole in range(1, 65):
+        scale = tables.upper_half_scale(whole)
+        for part in range(whole + 1):
+            assert (part * scale + 2**15) >> 16 == tables.ratio(part, whole)
+            assert (-part * scale + 2**15) >> 16 == -tables.ratio(part, whole)
+            assert abs(part * scale + 2**15) < 2**31

@@ -1,0 +1,147 @@
+"""Measures the engine on this machine: the figures of `sepd bench engine`.
+
+Every rate comes from a median over repeats of random bits, device work timed by CUDA events.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter_ns
+from typing import Any, Final
+
+import numpy as np
+
+from sepd.bitspace.bitstream import Bitstream, bitstream, unpack
+from sepd.bitspace.cuda_backend import CudaBackend
+from sepd.bitspace.cuda_job import layout
+from sepd.bitspace.numpy_backend import NumpyBackend
+from sepd.bitspace.parameters import Parameters, parameters
+from sepd.bitspace.stream import Stream
+
+REPEATS: Final = 21
+TRIPS: Final = 2000
+TRIP_WINDOWS: Final = (1, 64, 1024)
+METRICS: Final = parameters(iterations=0)
+DAMPED: Final = parameters()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Windows per second: the median of `repeats` runs over `windows` windows each."""
+
+    windows: int
+    repeats: int
+    seconds: float
+    bytes_per_window: float
+
+    @property
+    def windows_per_s(self) -> float:
+        """Windows per second."""
+        return self.windows / self.seconds
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes read and written per second."""
+        return self.windows_per_s * self.bytes_per_window
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Percentiles of `trips` round trips, µs."""
+
+    windows: int
+    trips: int
+    p50_us: float
+    p99_us: float
+    most_us: float
+
+
+def random_stream(windows: int, seed: int = 1) -> Bitstream:
+    """One segment of random bits."""
+    words = np.random.default_rng(seed).integers(0, 2**64, -(-windows // 64), np.uint64)
+    return Bitstream(words, windows, np.zeros(1, np.int64))
+
+
+def cpu_rate(chosen: Parameters, windows: int, repeats: int = 5, threads: int = 1) -> Rate:
+    """The NumPy backend, output arrays included."""
+    backend = NumpyBackend(threads)
+    stream = random_stream(windows)
+    seconds = _seconds(lambda: backend.analyze(stream, chosen), repeats)
+    return Rate(windows, repeats, seconds, 12.125 if chosen.iterations == 0 else 23.125)
+
+
+def stream_ns(chosen: Parameters, bits: int = 20_000, repeats: int = 5) -> float:
+    """Nanoseconds per `Stream.push`."""
+    stream = Stream(chosen.window, chosen.order, chosen.expectation, chosen.iterations)
+    values = unpack(random_stream(bits).words, bits).tolist()
+    return _seconds(lambda: stream.push_all(values), repeats) / bits * 1e9
+
+
+def _seconds(work: Callable[[], object], repeats: int) -> float:
+    work()
+    times = []
+    for _ in range(repeats):
+        begun = perf_counter_ns()
+        work()
+        times.append(perf_counter_ns() - begun)
+    return median(times) / 1e9
+
+
+class DeviceFigures:
+    """Figures of one CUDA backend, in one run on one device."""
+
+    def __init__(self, backend: CudaBackend) -> None:
+        self._backend = backend
+        self._cupy = backend.kernels.cupy
+
+    def copy_bytes_per_s(self, size: int = 1 << 32) -> float:
+        """A device-to-device copy, bytes read plus bytes written."""
+        source, target = (self._cupy.empty(size // 8, np.uint64) for _ in range(2))
+        return 2 * size / self._device_seconds(lambda: self._cupy.copyto(target, source), REPEATS)
+
+    def kernel_rate(
+        self, chosen: Parameters, windows: int, *, counts: bool = False, repeats: int = REPEATS
+    ) -> Rate:
+        """The kernel alone: packed bits in device memory to columns in device memory."""
+        kernels = self._backend.kernels
+        place = layout(windows, chosen.iterations, path=False)
+        memory = self._cupy.zeros(place.total // 8, np.uint64)
+        words = random_stream(windows).words
+        memory[4 : 4 + words.size] = self._cupy.asarray(words)
+        job = kernels.prepared(chosen).at(memory.data.ptr, place)
+        if not counts and chosen.iterations == 0:
+            job["counts"] = 0
+        seconds = self._device_seconds(lambda: kernels.launch(job, chosen, bulk=True), repeats)
+        written = 8 + 4 * bool(job["counts"]) + (11 if chosen.iterations else 0)
+        return Rate(windows, repeats, seconds, written + 0.25)
+
+    def end_to_end_rate(self, chosen: Parameters, windows: int, repeats: int = 3) -> Rate:
+        """Host bits to host columns through the backend."""
+        stream = random_stream(windows)
+        seconds = _seconds(lambda: self._backend.analyze(stream, chosen), repeats)
+        return Rate(windows, repeats, seconds, 12.125 if chosen.iterations == 0 else 23.125)
+
+    def round_trip(self, chosen: Parameters, windows: int, trips: int = TRIPS) -> Latency:
+        """Host → device → host for so many valid windows, as the live path does it."""
+        bits = np.random.default_rng(2).integers(0, 2, windows + chosen.reach, np.uint8)
+        stream = bitstream(bits)
+        times = []
+        for trip in range(trips + trips // 10):
+            begun = perf_counter_ns()
+            self._backend.analyze(stream, chosen)
+            if trip >= trips // 10:
+                times.append(perf_counter_ns() - begun)
+        p50, p99, most = (float(p) / 1e3 for p in np.percentile(times, (50, 99, 100)))
+        return Latency(windows, trips, p50, p99, most)
+
+    def _device_seconds(self, work: Callable[[], Any], repeats: int) -> float:
+        event = self._cupy.cuda.Event
+        times = []
+        for _ in range(repeats + 2):
+            begun, ended = event(), event()
+            begun.record()
+            work()
+            ended.record()
+            ended.synchronize()
+            times.append(self._cupy.cuda.get_elapsed_time(begun, ended) / 1e3)
+        return float(median(times[2:]))
