@@ -44,7 +44,8 @@ class Producer:
     Args:
         base: length of the candles that are fetched.
         since_ns: end of the newest candle that the consumer has; None if it has none.
-        watched: the stream begins with the tape, so that nothing is missing at the start.
+        watched: the stream is a tape from its beginning: nothing is missing at the start, and a
+            quote that repeats the one before it was recorded so.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class Producer:
             if not self._broken:
                 self._begin(quote)
                 return Verdict.TAKE
-        elif quote.time_ns <= last.time_ns and (quote.time_ns < last.time_ns or quote == last):
+        elif quote.time_ns < last.time_ns or (
+            quote == last and (self._broken or not self._watched)
+        ):
             if quote == last and self._broken:
                 # The newest price is the one we had, so nothing was missed since.
                 self._mend(self._before_ns)

@@ -32,8 +32,13 @@ def test_impossible_prices_are_refused_and_counted(bid: int, ask: int) -> None:
     assert one.refused == 1
 
 
+def test_a_repeat_on_a_tape_is_a_recorded_quote() -> None:
+    one = producer(watched=True)
+    assert [one.judge(quote(NOON)), one.judge(quote(NOON))] == [TAKE, TAKE]
+
+
 def test_late_and_repeated_quotes_are_dropped_and_counted() -> None:
-    one = producer()
+    one = producer(watched=False)
     assert one.judge(quote(NOON)) is TAKE
     assert one.judge(quote(NOON)) is DROP
     assert one.judge(quote(NOON - 1)) is DROP
@@ -147,7 +152,7 @@ def test_where_the_broker_gives_no_candles_the_stretch_is_a_gap() -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(-1, 3), st.integers(-1, 3))))
 def test_what_is_taken_is_sane_and_in_order(rows: list[tuple[int, int, int]]) -> None:
     """Each quote is taken, late or refused; repeats of the newest have no effect."""
-    one, taken = producer(), []
+    one, taken = producer(watched=False), []
     for time_ns, bid, ask in rows:
         if one.judge(Quote("EUR_USD", time_ns, bid, ask)) is TAKE:
             taken.append((time_ns, bid, ask))
