@@ -42,7 +42,7 @@ class BrokerStatus(Struct, frozen=True):
 
 
 class InstrumentStatus(Struct, frozen=True):
-    """One instrument; ages by the broker's clock."""
+    """One instrument; its age is the time since its newest price arrived."""
 
     last_event_age_ms: int | None
     stale: bool

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sepd.cli import bench, data, db, demo, doctor, status, venue
+from sepd.cli import demo, doctor, status, venue
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
 from sepd.log import redact_text
@@ -28,9 +28,6 @@ app.command("run")(run_command.run)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("venue")(venue.venue)
-app.add_typer(db.app, name="db")
-app.add_typer(data.app, name="data")
-app.add_typer(bench.app, name="bench")
 
 
 def run(arguments: list[str] | None = None) -> int:

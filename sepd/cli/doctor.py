@@ -18,7 +18,6 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from sepd.affinity import describe
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.errors import ConfigError
 from sepd.log import redact_text
@@ -61,7 +60,6 @@ def examine(config: Path | None) -> Iterator[Check]:
     yield asyncio.run(_cache(settings))
     yield _port(settings)
     yield _gpu(settings)
-    yield Check("affinity", True, describe())
 
 
 def _python() -> Check:

@@ -17,5 +17,5 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdou
 
 def print_json(value: Any) -> None:
     """One JSON document; decimals as texts, so that no digit is lost."""
-    body = msgspec.json.encode(value, enc_hook=str, decimal_format="string")
+    body = msgspec.json.encode(value, enc_hook=str)
     typer.echo(msgspec.json.format(body, indent=2).decode())

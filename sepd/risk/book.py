@@ -63,6 +63,7 @@ class Book:
         self.ready = False
         self.killed = ""
         self.balance = ZERO
+        self.realized = ZERO
         self.last_transaction_id = 0
         self.trades: dict[int, OpenTrade] = {}
         self.pending: dict[str, OrderIntent] = {}
@@ -160,13 +161,16 @@ class Book:
             case OrderRejected():
                 self.release(event.client_order_id)
             case BalanceChanged():
-                self._money(event.time_ns, event.balance, event.kind == TRANSFER)
+                transfer = event.kind == TRANSFER
+                self._money(event.time_ns, event.balance, transfer)
+                self.realized += ZERO if transfer else event.amount
             case _:
                 pass
         return True
 
     def _fill(self, event: OrderFilled) -> None:
         self._money(event.time_ns, event.balance, transfer=False)
+        self.realized += event.pl + event.financing - event.commission
         reductions = [*event.closed, *([event.reduced] if event.reduced else [])]
         for part in reductions:
             trade = self.trades.get(part.trade_id)
