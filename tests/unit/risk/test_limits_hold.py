@@ -25,22 +25,23 @@ from tests.support.trading import ACCOUNT, NOON, S, make_signal
 
 HOME = {"USD": Decimal("0.8"), "EUR": Decimal("0.88"), "CHF": Decimal("0.8"), "GBP": Decimal(1)}
 LIMITS = RiskSettings(
-    risk_per_trade=Decimal("0.01"),
+    risk_per_trade=Decimal("0.014"),
     conversion_markup=Decimal(0),
-    max_units=Decimal(400_000),
-    max_notional=Decimal(300_000),
-    max_gross_leverage=Decimal(5),
-    max_net_leverage=Decimal(3),
-    max_currency_leverage=Decimal("2.5"),
+    max_units=Decimal(520_000),
+    max_notional=Decimal(450_000),
+    max_gross_leverage=Decimal(10),
+    max_net_leverage=Decimal(8),
+    max_currency_leverage=Decimal(6),
     max_positions=4,
     max_positions_per_instrument=2,
     max_correlated=3,
+    max_margin_use=Decimal("0.15"),
     max_daily_loss=Decimal("0.03"),
     max_drawdown=Decimal("0.04"),
-    max_orders_per_minute=7,
-    max_loss_streak=3,
-    cool_down_s=120,
-    max_fills_per_hour=6,
+    max_orders_per_minute=3,
+    max_loss_streak=5,
+    cool_down_s=30,
+    max_fills_per_hour=30,
 )
 NAMES = ("EUR_USD", "USD_CHF", "EUR_GBP")
 ZERO = Decimal(0)
@@ -72,9 +73,11 @@ class Signals(RuleBasedStateMachine):
     @rule(
         name=st.sampled_from(NAMES),
         action=st.sampled_from([Action.BUY, Action.SELL]),
-        units=st.one_of(st.none(), st.integers(1, 500_000)),
+        units=st.one_of(st.none(), st.none(), st.integers(1, 600_000)),
+        fill=st.booleans(),
+        stop=st.booleans(),
     )
-    def signal(self, name: str, action: Action, units: int | None) -> None:
+    def signal(self, name: str, action: Action, units: int | None, fill: bool, stop: bool) -> None:
         self.number += 1
         signal = make_signal(self.number, name, action, created_ns=self.now_ns)
         asked = None if units is None else Decimal(units)
@@ -94,6 +97,17 @@ class Signals(RuleBasedStateMachine):
             self.accepted.append(intent)
             self.sent.append(self.now_ns)
             self.judge_entry(intent)
+            if fill:
+                self.fill_at_worst(intent)
+            if fill and stop:
+                newest = max(self.book.trades.values(), key=lambda trade: trade.trade_id)
+                assert newest.stop_loss is not None
+                self.close(newest, newest.stop_loss)
+
+    def fill_at_worst(self, intent: OrderIntent) -> None:
+        self.accepted.remove(intent)
+        assert intent.price_bound is not None
+        self.fill_at(intent, intent.price_bound)
 
     @rule(slip=st.integers(0, 50), data=st.data())
     def fill(self, slip: int, data: st.DataObject) -> None:
@@ -101,12 +115,14 @@ class Signals(RuleBasedStateMachine):
             return
         intent = self.accepted.pop(data.draw(st.integers(0, len(self.accepted) - 1)))
         bound = intent.price_bound or 0
-        price = bound - slip if intent.units > 0 else bound + slip
+        self.fill_at(intent, bound - slip if intent.units > 0 else bound + slip)
+
+    def fill_at(self, intent: OrderIntent, price: int) -> None:
         number = self.book.last_transaction_id + 2
         opened = TradeOpen(number, intent.units, price, intent.id)
         self.book.apply(self.row(number, intent.instrument, intent.units, price, intent.id, opened))
 
-    @rule(data=st.data(), part=st.integers(0, 10))
+    @rule(data=st.data(), part=st.sampled_from([10, 10, 10, 10, 9, 5, 0]))
     def leave(self, data: st.DataObject, part: int) -> None:
         """A trade is closed at its stop, or anywhere on the way there."""
         if not self.book.trades:
@@ -178,6 +194,10 @@ class Signals(RuleBasedStateMachine):
             pair, worth = INSTRUMENTS[name], units * HOME[INSTRUMENTS[name].base]
             currencies[pair.base] = currencies.get(pair.base, ZERO) + worth
             currencies[pair.quote] = currencies.get(pair.quote, ZERO) - worth
+        margin = sum(
+            self.value(name, units) * INSTRUMENTS[name].margin_rate for name, units in held
+        )
+        assert margin <= LIMITS.max_margin_use * (money + gains)
         largest = max(abs(worth) for worth in currencies.values())
         assert largest <= LIMITS.max_currency_leverage * (money + gains)
         assert intent.stop_loss is not None
@@ -202,5 +222,5 @@ class Signals(RuleBasedStateMachine):
             assert self.peak - self.book.balance <= LIMITS.max_drawdown * self.peak
 
 
-Signals.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Signals.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 test_no_sequence_of_signals_gets_past_a_limit = Signals.TestCase
