@@ -1,0 +1,313 @@
+"""The order state machine, arrow by arrow, and what no sequence of inputs can make it do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sepd.domain.account import (
+    BalanceChanged,
+    OrderAccepted,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    TradeOpen,
+    TradeReduce,
+)
+from sepd.domain.order import Ambiguous, Done, OrderIntent, OrderState, Refused, Unsent
+from sepd.execution.intent import exit_intent, repeated
+from sepd.execution.machine import (
+    FINAL,
+    Absent,
+    Block,
+    Cleared,
+    Command,
+    Committed,
+    Fenced,
+    Input,
+    NotCommitted,
+    Order,
+    QuietElapsed,
+    Record,
+    Recovered,
+    Release,
+    Repeat,
+    Scan,
+    Send,
+    Unblock,
+    Verify,
+    Wait,
+    handle,
+)
+from tests.support.desk import held
+from tests.support.trading import ACCOUNT, NOON, make_entry, make_signal
+
+S = OrderState
+ZERO = Decimal(0)
+ENTRY = make_entry(make_signal(), units=1_000, checkpoint=7)
+EXIT = exit_intent(ACCOUNT, "S1", held(number=5), now_ns=NOON, checkpoint=7)
+AMBIGUOUS = Ambiguous("timeout")
+
+
+def accepted(number: int, intent: OrderIntent = ENTRY) -> OrderAccepted:
+    return OrderAccepted(number, NOON, "MARKET", "CLIENT_ORDER", client_order_id=intent.id)
+
+
+def filled(number: int, intent: OrderIntent = ENTRY, units: int | None = None) -> OrderFilled:
+    size = intent.units if units is None else Decimal(units)
+    opened = TradeOpen(number, size, 110_000) if intent is ENTRY else None
+    leg = TradeReduce(5, size, 110_000, ZERO)
+    closed = (leg,) if intent is EXIT and units is None else ()
+    return fill_row(number, size, intent.id, opened, closed)
+
+
+def fill_row(
+    number: int,
+    units: Decimal,
+    name: str,
+    opened: TradeOpen | None = None,
+    closed: tuple[TradeReduce, ...] = (),
+) -> OrderFilled:
+    return OrderFilled(
+        number,
+        NOON,
+        number - 1,
+        "EUR_USD",
+        units,
+        110_000,
+        "MARKET_ORDER",
+        ZERO,
+        ZERO,
+        ZERO,
+        Decimal(100_000),
+        name,
+        opened,
+        closed=closed,
+    )
+
+
+def cancelled(number: int, intent: OrderIntent = ENTRY) -> OrderCancelled:
+    return OrderCancelled(number, NOON, number - 1, "MARKET_HALTED", intent.id)
+
+
+def rejected(number: int, intent: OrderIntent = ENTRY) -> OrderRejected:
+    return OrderRejected(number, NOON, "MARKET_ORDER_REJECT", "UNITS_INVALID", intent.id)
+
+
+def play(intent: OrderIntent, *items: Input) -> tuple[Order, list[list[type]]]:
+    """The order after `items`, and the kinds of commands that each one brought."""
+    order, brought = Order(intent), []
+    for item in items:
+        order, commands = handle(order, item)
+        brought.append([type(command) for command in commands])
+    return order, brought
+
+
+SENT: tuple[Input, ...] = (Committed(), Cleared())
+
+
+def test_an_order_is_sent_after_it_is_durable_and_cleared() -> None:
+    order, brought = play(ENTRY, *SENT)
+    assert order.state is S.SENT
+    assert brought == [[Verify], [Send]]
+
+
+def test_an_intent_that_is_not_durable_ends_unsent() -> None:
+    order, brought = play(ENTRY, NotCommitted("store_unavailable"), Committed(), Cleared())
+    assert (order.state, order.reason) == (S.EXPIRED, "store_unavailable")
+    assert brought == [[Release], [], []]
+
+
+def test_an_intent_that_is_fenced_ends_unsent() -> None:
+    order, brought = play(ENTRY, Committed(), Fenced("expired"), Cleared())
+    assert (order.state, order.reason) == (S.EXPIRED, "expired")
+    assert brought[1:] == [[Record, Release], []]
+
+
+def test_reply_and_fill() -> None:
+    order, _ = play(ENTRY, *SENT, Done((), 9), accepted(8), filled(9))
+    assert order.state is S.FILLED
+    assert (order.order_id, order.trades) == (8, (9,))
+
+
+def test_the_stream_may_be_faster_than_the_reply() -> None:
+    order, brought = play(ENTRY, *SENT, accepted(8), filled(9), Done((), 9))
+    assert order.state is S.FILLED
+    assert brought[-1] == []
+
+
+def test_a_fill_in_parts() -> None:
+    order, _ = play(ENTRY, *SENT, accepted(8), filled(9, units=400))
+    assert (order.state, order.filled) == (S.PARTIAL, Decimal(400))
+    order, _ = handle(order, filled(10, units=600))
+    assert (order.state, order.trades) == (S.FILLED, (9, 10))
+
+
+def test_the_rest_of_a_partly_filled_order_may_be_cancelled() -> None:
+    order, brought = play(ENTRY, *SENT, filled(9, units=400), cancelled(10))
+    assert (order.state, order.filled) == (S.FILLED, Decimal(400))
+    assert brought[-1] == [Release]
+
+
+@pytest.mark.parametrize(
+    ("item", "state"),
+    [
+        (Refused("INSUFFICIENT_MARGIN", ""), S.REJECTED),
+        (rejected(8), S.REJECTED),
+        (cancelled(9), S.CANCELLED),
+        (Unsent("refused"), S.EXPIRED),
+    ],
+)
+def test_an_order_that_will_not_fill_is_released(item: Input, state: OrderState) -> None:
+    order, brought = play(ENTRY, *SENT, item)
+    assert order.state is state
+    assert Release in brought[-1]
+    assert Repeat not in brought[-1]
+
+
+def test_a_doubtful_order_blocks_its_pair_and_is_looked_for() -> None:
+    order, brought = play(ENTRY, *SENT, AMBIGUOUS)
+    assert order.state is S.UNKNOWN
+    assert brought[-1] == [Record, Block, Scan]
+    _, commands = handle(Order(ENTRY, S.SENT), AMBIGUOUS)
+    assert commands[-1] == Scan(7)
+
+
+def test_absence_counts_only_after_the_quiet_window() -> None:
+    order, brought = play(ENTRY, *SENT, AMBIGUOUS, Absent(), QuietElapsed(), Absent())
+    assert order.state is S.EXPIRED
+    assert brought[3:] == [[Wait], [Scan], [Record, Release, Unblock]]
+
+
+@pytest.mark.parametrize("evidence", [accepted(8), filled(9), cancelled(9), rejected(8)])
+def test_the_brokers_record_ends_the_doubt(evidence: Input) -> None:
+    order, brought = play(ENTRY, *SENT, AMBIGUOUS, evidence)
+    assert order.state is not S.UNKNOWN
+    assert Unblock in brought[-1]
+
+
+def test_a_row_that_turns_up_late_still_counts() -> None:
+    order, _ = play(ENTRY, *SENT, AMBIGUOUS, Absent(), QuietElapsed(), Absent(), filled(30))
+    assert (order.state, order.trades) == (S.FILLED, (30,))
+
+
+@pytest.mark.parametrize("state", [S.NEW, S.INTENT, S.SENT, S.UNKNOWN])
+def test_what_a_dead_process_may_have_sent_is_doubtful(state: OrderState) -> None:
+    order, commands = handle(Order(ENTRY, state), Recovered())
+    assert order.state is S.UNKNOWN
+    assert Send() not in commands
+
+
+@pytest.mark.parametrize("state", [S.ACK, S.PARTIAL, S.FILLED, *FINAL])
+def test_what_the_broker_has_answered_is_not(state: OrderState) -> None:
+    order = Order(ENTRY, state)
+    assert handle(order, Recovered()) == (order, ())
+
+
+@pytest.mark.parametrize("items", [(Unsent("x"),), (AMBIGUOUS, Absent(), QuietElapsed(), Absent())])
+def test_an_exit_that_never_arrived_is_attempted_again(items: tuple[Input, ...]) -> None:
+    _, brought = play(EXIT, *SENT, *items)
+    assert Repeat in brought[-1]
+
+
+def test_an_exit_is_done_when_its_trade_is_closed() -> None:
+    order, _ = play(EXIT, *SENT, accepted(8, EXIT), filled(9, EXIT))
+    assert order.state is S.CLOSED
+
+
+def test_an_entry_is_done_when_its_trade_is_closed_by_another_order() -> None:
+    order, _ = play(ENTRY, *SENT, filled(9))
+    other = fill_row(12, Decimal(-1_000), "", closed=(TradeReduce(9, Decimal(-1_000), 1, ZERO),))
+    order, _ = handle(order, other)
+    assert (order.state, order.trades) == (S.CLOSED, ())
+
+
+def test_a_fill_that_concerns_other_trades_changes_nothing() -> None:
+    order, _ = play(ENTRY, *SENT, filled(9))
+    other = fill_row(12, Decimal(-1), "x", closed=(TradeReduce(3, Decimal(-1), 1, ZERO),))
+    assert handle(order, other) == (order, ())
+    assert handle(order, BalanceChanged(13, NOON, "FEE", ZERO, ZERO)) == (order, ())
+
+
+def test_each_attempt_at_an_exit_is_an_intent_of_its_own() -> None:
+    again = repeated(EXIT, now_ns=NOON + 1, checkpoint=9)
+    assert again.id != EXIT.id
+    assert (again.trade_id, again.attempt, again.checkpoint) == (EXIT.trade_id, 1, 9)
+    with pytest.raises(ValueError, match="exit"):
+        repeated(ENTRY, now_ns=NOON, checkpoint=9)
+
+
+INPUTS: list[Input] = [
+    Committed(),
+    NotCommitted("x"),
+    Cleared(),
+    Fenced("x"),
+    Recovered(),
+    QuietElapsed(),
+    Absent(),
+    Done((), 9),
+    Refused("x", ""),
+    Unsent("x"),
+    AMBIGUOUS,
+]
+
+
+def evidence(intent: OrderIntent) -> list[Input]:
+    return [
+        accepted(8, intent),
+        filled(9, intent, units=400 if intent is ENTRY else -400),
+        filled(10, intent),
+        cancelled(11, intent),
+        rejected(12, intent),
+    ]
+
+
+@given(
+    st.sampled_from([ENTRY, EXIT]).flatmap(
+        lambda intent: st.tuples(
+            st.just(intent), st.lists(st.sampled_from(INPUTS + evidence(intent)), max_size=25)
+        )
+    )
+)
+def test_no_sequence_of_inputs_breaks_the_promises(case: tuple[OrderIntent, list[Input]]) -> None:
+    intent, items = case
+    order, sent, committed, cleared = Order(intent), 0, False, False
+    for item in items:
+        before = order
+        order, commands = handle(before, item)
+        committed |= isinstance(item, Committed)
+        cleared |= isinstance(item, Cleared)
+        sent += commands.count(Send())
+        assert sent <= 1, "sent twice"
+        assert committed and cleared if Send() in commands else True
+        assert not (intent is ENTRY and Repeat() in commands)
+        if before.state is S.CLOSED:
+            assert order == before
+        if before.state is S.UNKNOWN and order.state is not S.UNKNOWN:
+            proven = isinstance(item, OrderAccepted | OrderFilled | OrderCancelled | OrderRejected)
+            assert proven or (isinstance(item, Absent) and before.quiet)
+            assert Unblock() in commands
+        if order.state is S.UNKNOWN and before.state is not S.UNKNOWN:
+            assert Block() in commands
+        if order.state in FINAL - {S.CLOSED} and before.state not in FINAL:
+            assert Release() in commands
+        assert handle(before, item) == (order, commands), "not a function"
+
+
+@given(st.lists(st.sampled_from(evidence(ENTRY)), max_size=12))
+def test_the_same_row_twice_is_the_same_as_once(rows: list[Input]) -> None:
+    once, twice = Order(ENTRY, S.SENT), Order(ENTRY, S.SENT)
+    for row in rows:
+        once, _ = handle(once, row)
+        twice, _ = handle(twice, row)
+        again, commands = handle(twice, row)
+        assert (again, commands) == (twice, ())
+    assert once == twice
+
+
+def test_commands_are_values() -> None:
+    wait: Command = Wait()
+    assert wait == Wait()
