@@ -7,7 +7,7 @@ without ticks" and "missing" are three different things.
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -73,11 +73,11 @@ class Calendar:
     def sessions(self, instrument: str, from_ns: int, to_ns: int) -> list[Interval]:
         """Unbroken stretches of trading that overlap [from_ns, to_ns), whole, in order."""
         first, last = _year(from_ns), _year(max(from_ns, to_ns - 1))
-        merged = merge(
-            interval
-            for year in range(first - 1, last + 2)
-            for interval in open_intervals(self._hours, instrument, year)
-        )
+        if first == last:
+            opens, closes = self._around(instrument, from_ns)
+            places = range(bisect_right(closes, from_ns), bisect_left(opens, to_ns))
+            return [Interval(opens[place], closes[place]) for place in places]
+        merged = self._merged(instrument, first - 1, last + 1)
         return [one for one in merged if one.open_ns < to_ns and from_ns < one.close_ns]
 
     def classify(
@@ -118,13 +118,14 @@ class Calendar:
         if known is None:
             if len(self._years) >= _CACHED_YEARS:
                 self._years.clear()
-            years = range(key[1] - 1, key[1] + 2)
-            merged = merge(
-                one for year in years for one in open_intervals(self._hours, instrument, year)
-            )
+            merged = self._merged(instrument, key[1] - 1, key[1] + 1)
             known = [one.open_ns for one in merged], [one.close_ns for one in merged]
             self._years[key] = known
         return known
+
+    def _merged(self, instrument: str, first: int, last: int) -> list[Interval]:
+        years = range(first, last + 1)
+        return merge(one for year in years for one in open_intervals(self._hours, instrument, year))
 
 
 def load_calendar(path: Path | None = None) -> Calendar:

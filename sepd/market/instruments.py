@@ -23,6 +23,9 @@ _BY_NAME = {
     "XPT_USD": (3, -2),
     "XPD_USD": (3, -2),
 }
+_QUOTES = re.compile(
+    "AUD|CAD|CHF|CNH|CZK|DKK|EUR|GBP|HKD|HUF|INR|JPY|MXN|NOK|NZD|PLN|SAR|SEK|SGD|THB|TRY|USD|XAG|ZAR"
+)
 _NAME = re.compile(r"(?<![A-Z0-9])([A-Z][A-Z0-9]{1,9})_([A-Z]{3})(?![A-Z0-9])")
 _PAIR = re.compile(r"(?<![A-Z0-9])([A-Z]{3})([A-Z]{3})(?![A-Z0-9])")
 
@@ -41,6 +44,9 @@ def instrument_named(name: str) -> Instrument:
 
 
 def instrument_in(file_name: str) -> Instrument | None:
-    """The instrument that a file's name carries: `EUR_USD.tick.csv.gz`, `EURUSD.csv`."""
-    found = _NAME.search(file_name) or _PAIR.search(file_name)
-    return instrument_named(f"{found[1]}_{found[2]}") if found else None
+    """The instrument that a file's name carries: `EUR_USD.tick.csv.gz`, `EURUSD.csv`, `eurusd`."""
+    for name in (file_name, file_name.upper()):
+        for found in (*_NAME.finditer(name), *_PAIR.finditer(name)):
+            if _QUOTES.fullmatch(found[2]):
+                return instrument_named(f"{found[1]}_{found[2]}")
+    return None

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from sepd.domain.market import parse_points
+from sepd.domain.market import Granularity, parse_points
 from sepd.domain.time import parse_time
+from sepd.market.rows import Fault
 
 Columns = tuple[int, ...]
 TICK_HEADER = "time,bid,ask"
@@ -29,12 +31,24 @@ class Layout(Struct, frozen=True):
 
     A tick gives (time_ns, bid, ask); a bar (time_ns, bid open/high/low/close, ask
     open/high/low/close, volume). Prices are points. `parse` raises `ValueError` for a line that
-    has not this layout.
+    has not this layout. `granularity` is set where the layout tells it;
+    `both_sides` is false where one side or the middle was recorded.
     """
 
     name: str
     is_tick: bool
     parse: Callable[[str], Columns]
+    granularity: Granularity | None = None
+    has_header: bool = True
+    both_sides: bool = True
+
+
+class RowRefused(ValueError):
+    """A row whose text is well formed and which is refused all the same."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.value)
+        self.fault = fault
 
 
 def layout_of(header: str, precision: int, spread_points: int) -> Layout | None:
@@ -52,7 +66,8 @@ def layout_of(header: str, precision: int, spread_points: int) -> Layout | None:
     if columns == BAR_HEADER:
         return Layout("bar", False, lambda line: _bar(line, precision, has_volume))
     if columns in _MID_HEADERS:
-        return Layout("mid bar", False, lambda line: _mid(line, precision, spread_points))
+        parse = partial(_mid, precision=precision, spread_points=spread_points)
+        return Layout("mid bar", False, parse, both_sides=False)
     return None
 
 
@@ -86,7 +101,11 @@ def around(mids: Sequence[int], spread_points: int) -> tuple[int, ...]:
     prices lie half a point lower. A zero stays a zero, so that it is refused as one.
     """
     half = (spread_points + 1) // 2
-    bids = [mid and mid - half for mid in mids]
+    return beside([mid and mid - half for mid in mids], spread_points)
+
+
+def beside(bids: Sequence[int], spread_points: int) -> tuple[int, ...]:
+    """Bids, then asks `spread_points` above them; a zero stays a zero."""
     return (*bids, *(bid and bid + spread_points for bid in bids))
 
 

@@ -7,12 +7,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice, pairwise
-from pathlib import Path
 from typing import IO
 
 from sepd.domain.market import Granularity
-from sepd.errors import InputError
-from sepd.market.layouts import Columns, Layout
+from sepd.market.layouts import Columns, Layout, RowRefused
 from sepd.market.rows import Fault, Rejections, bar_fault, text_fault, tick_fault
 
 BURST_NS = 100_000_000
@@ -35,17 +33,19 @@ def lines_of(stream: IO[str]) -> Iterator[str]:
         yield rest
 
 
-def read_ticks(lines: Iterable[str], layout: Layout, rejected: Rejections) -> list[array[int]]:
+def read_ticks(
+    lines: Iterable[tuple[int, str]], layout: Layout, rejected: Rejections
+) -> list[array[int]]:
     """Columns time_ns, bid, ask of the legal ticks; the others go to `rejected`."""
     times, bids, asks = (array("q") for _ in range(3))
     parse = layout.parse
     last: Columns = (0, 0, 0)
     before_ns = 0
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         try:
             row = parse(line)
-        except ValueError:
-            _refuse_text(rejected, number, line)
+        except ValueError as error:
+            _refuse(rejected, number, line, error)
             continue
         fault = tick_fault(*row)
         if fault is None and row[0] <= last[0]:
@@ -75,16 +75,16 @@ def _tick_order_fault(row: Columns, last: Columns, before_ns: int) -> Fault | No
 
 
 def read_bars(
-    lines: Iterable[str], layout: Layout, granularity: Granularity, rejected: Rejections
+    lines: Iterable[tuple[int, str]], layout: Layout, granularity: Granularity, rejected: Rejections
 ) -> list[array[int]]:
     """Columns time_ns, eight prices and volume of the legal bars; the rest to `rejected`."""
     columns = [array("q") for _ in range(10)]
     last_ns = -1
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         try:
             row = layout.parse(line)
-        except ValueError:
-            _refuse_text(rejected, number, line)
+        except ValueError as error:
+            _refuse(rejected, number, line, error)
             continue
         fault = bar_fault(row[0], row[1:5], row[5:9]) or _bar_order_fault(
             row[0], last_ns, granularity
@@ -107,33 +107,33 @@ def _bar_order_fault(time_ns: int, last_ns: int, granularity: Granularity) -> Fa
     return Fault.OUT_OF_ORDER if time_ns < last_ns + granularity.ns and last_ns >= 0 else None
 
 
-def _refuse_text(rejected: Rejections, number: int, line: str) -> None:
-    if line.strip():
+def _refuse(rejected: Rejections, number: int, line: str, error: ValueError) -> None:
+    """Count a line that did not parse; an empty one is nothing at all."""
+    if isinstance(error, RowRefused):
+        rejected.add(number, error.fault, line)
+    elif line.strip():
         rejected.add(number, text_fault(line), line)
 
 
 def granularity_of(
-    path: Path, lines: Iterator[str], layout: Layout
-) -> tuple[Granularity, Iterator[str]]:
-    """Bar length from the file's name, else the commonest step of the first rows.
+    name: str, lines: Iterator[tuple[int, str]], layout: Layout
+) -> tuple[Granularity | None, Iterator[tuple[int, str]]]:
+    """Bar length from the layout, the file's name, or the commonest step of the first rows.
 
-    Returns it with the lines, none of them lost.
-
-    Raises:
-        InputError: neither says it.
+    Returns it, or None, with the lines, none of them lost.
     """
-    if (named := _GRANULARITY.search(path.name)) and named[1] in Granularity.__members__:
+    if layout.granularity:
+        return layout.granularity, lines
+    if (named := _GRANULARITY.search(name)) and named[1] in Granularity.__members__:
         return Granularity(named[1]), lines
     head = list(islice(lines, 256))
     times = []
-    for line in head:
+    for _, line in head:
         try:
             times.append(layout.parse(line)[0])
         except ValueError:
             continue
     steps = Counter(later - earlier for earlier, later in pairwise(times) if later > earlier)
-    for step, _ in steps.most_common(1):
-        for granularity in Granularity:
-            if granularity.ns == step:
-                return granularity, chain(head, lines)
-    raise InputError(f"{path}: how long is a bar? Call the file EUR_USD.M1.csv for instance.")
+    step = steps.most_common(1)[0][0] if steps else 0
+    known = next((length for length in Granularity if length.ns == step), None)
+    return known, chain(head, lines)

@@ -27,6 +27,7 @@ class Fault(StrEnum):
     CROSSED = "crossed"
     INCONSISTENT = "inconsistent"
     MISALIGNED = "misaligned"
+    REPEATED = "repeated without ticks"
     OUT_OF_ORDER = "out of order"
     DUPLICATE = "duplicate"
 

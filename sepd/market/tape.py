@@ -8,17 +8,16 @@ bar are this convention. Nothing is interpolated.
 
 from __future__ import annotations
 
-import gzip
 import importlib.util
-import zlib
 from array import array
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
-from typing import IO
 
 from sepd.domain.market import Candle, Granularity, Instrument, Quote
 from sepd.errors import ConfigError, InputError
+from sepd.market.archive import DAMAGE, opened_text
+from sepd.market.foreign import foreign_layout
 from sepd.market.instruments import instrument_in, instrument_named
 from sepd.market.layouts import layout_of
 from sepd.market.reading import granularity_of, lines_of, read_bars, read_ticks
@@ -35,6 +34,8 @@ class Tape:
         instrument: what is priced.
         granularity: length of its bars; None where it holds ticks.
         rejected: refused rows, counted and listed.
+        both_sides: whether bid and ask were both recorded; else they are the stated spread apart.
+        columns: 64-bit integers: time_ns, bid, ask of ticks; the fields of a candle of bars.
     """
 
     def __init__(
@@ -44,27 +45,29 @@ class Tape:
         granularity: Granularity | None,
         columns: list[array[int]],
         rejected: Rejections,
+        both_sides: bool = True,
     ) -> None:
         self.path = path
         self.instrument = instrument
         self.granularity = granularity
         self.rejected = rejected
-        self._columns = columns
+        self.both_sides = both_sides
+        self.columns = columns
 
     @property
     def rows(self) -> int:
         """Accepted rows."""
-        return len(self._columns[0])
+        return len(self.columns[0])
 
     @property
     def start_ns(self) -> int:
         """Time of the first row."""
-        return self._columns[0][0]
+        return self.columns[0][0]
 
     @property
     def end_ns(self) -> int:
         """Time of the last tick, or end of the last bar."""
-        return self._columns[0][-1] + (self.granularity.ns if self.granularity else 0)
+        return self.columns[0][-1] + (self.granularity.ns if self.granularity else 0)
 
     @property
     def quote_count(self) -> int:
@@ -74,7 +77,7 @@ class Tape:
     def quotes(self) -> Iterator[Quote]:
         """Every recorded price, oldest first."""
         if self.granularity is None:
-            return map(Quote, repeat(self.instrument.name), *self._columns)
+            return map(Quote, repeat(self.instrument.name), *self.columns)
         return chain.from_iterable(map(played, self.candles()))
 
     def candles(self) -> Iterator[Candle]:
@@ -82,7 +85,7 @@ class Tape:
         if self.granularity is None:
             return iter(())
         name, length = self.instrument.name, self.granularity
-        return (Candle(name, length, *row) for row in zip(*self._columns, strict=True))
+        return (Candle(name, length, *row) for row in zip(*self.columns, strict=True))
 
 
 def played(candle: Candle) -> tuple[Quote, Quote, Quote, Quote]:
@@ -103,28 +106,60 @@ def played(candle: Candle) -> tuple[Quote, Quote, Quote, Quote]:
 def open_tape(
     path: Path, instrument: str | None = None, spread_points: int = DEFAULT_SPREAD_POINTS
 ) -> Tape:
-    """Read a tape, gzipped or plain.
+    """Read a tape: plain, gzipped, or the only CSV file of a zip.
 
     Args:
-        path: a file in one of the layouts of `sepd.market.layouts`.
+        path: a file in a layout of `sepd.market.layouts` or `sepd.market.foreign`.
         instrument: what it prices; None takes it from the file's name.
-        spread_points: ask − bid given to a tape of mid prices.
+        spread_points: ask − bid given to a tape of mid prices or of one side.
 
     Raises:
         InputError: missing, empty, unreadable, unknown layout or instrument, no legal row.
     """
-    found = instrument_named(instrument) if instrument else instrument_in(path.name)
-    if found is None:
-        raise InputError(f"{path}: name the instrument: call the file EUR_USD.csv for instance.")
     if spread_points < 0:
         raise InputError(f"A spread of {spread_points} points is negative.")
     try:
-        with _open_text(path) as stream:
-            return _read(path, stream, found, spread_points)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        with opened_text(path) as (name, stream):
+            found = instrument_named(instrument) if instrument else _instrument_of(path, name)
+            return read_tape(path, name, lines_of(stream), found, spread_points)
+    except DAMAGE as error:
         raise InputError(f"{path}: damaged archive ({error}); fetch the file again.") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+
+
+def read_tape(
+    path: Path, name: str, lines: Iterator[str], instrument: Instrument, spread_points: int
+) -> Tape:
+    """A tape from lines of text; `name` is the name of the file that they are from.
+
+    Raises:
+        InputError: empty, unknown layout, no legal row.
+    """
+    first = next(lines, "")
+    if not first.strip():
+        raise InputError(f"{path}: is empty; give a file with a header and rows.")
+    precision = instrument.display_precision
+    layout = layout_of(first, precision, spread_points) or foreign_layout(
+        first, name, precision, spread_points
+    )
+    if layout is None:
+        raise InputError(
+            f"{path}: unknown header {first[:80]!r}; see docs/data.md for the layouts."
+        )
+    numbered = enumerate(lines, 2) if layout.has_header else enumerate(chain([first], lines), 1)
+    rejected = Rejections()
+    if layout.is_tick:
+        granularity, columns = None, read_ticks(numbered, layout, rejected)
+    else:
+        granularity, rows = granularity_of(name, numbered, layout)
+        if granularity is None:
+            raise InputError(f"{path}: how long is a bar? Name it EUR_USD.M1.csv for instance.")
+        columns = read_bars(rows, layout, granularity, rejected)
+    if not columns[0]:
+        why = ", ".join(f"{count} {reason}" for reason, count in rejected.by_reason.items())
+        raise InputError(f"{path}: no row is legal ({why or 'no rows'}); see docs/data.md.")
+    return Tape(path, instrument, granularity, columns, rejected, layout.both_sides)
 
 
 def sample_path() -> Path:
@@ -141,31 +176,8 @@ def sample_path() -> Path:
     raise ConfigError("The EUR/USD sample is not installed: pip install 'sepd[demo]'.")
 
 
-def _open_text(path: Path) -> IO[str]:
-    """Bytes that are not UTF-8 become a character that no row may have."""
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    opener = gzip.open if zipped else open
-    return opener(path, "rt", encoding="utf-8-sig", errors="replace")
-
-
-def _read(path: Path, stream: IO[str], instrument: Instrument, spread_points: int) -> Tape:
-    lines = lines_of(stream)
-    header = next(lines, "")
-    if not header.strip():
-        raise InputError(f"{path}: is empty; give a file with a header and rows.")
-    layout = layout_of(header, instrument.display_precision, spread_points)
-    if layout is None:
-        raise InputError(
-            f"{path}: unknown header {header[:80]!r}; see docs/data.md for the layouts."
-        )
-    rejected = Rejections()
-    if layout.is_tick:
-        granularity, columns = None, read_ticks(lines, layout, rejected)
-    else:
-        granularity, lines = granularity_of(path, lines, layout)
-        columns = read_bars(lines, layout, granularity, rejected)
-    if not columns[0]:
-        why = ", ".join(f"{count} {reason}" for reason, count in rejected.by_reason.items())
-        raise InputError(f"{path}: no row is legal ({why or 'no rows'}); see docs/data.md.")
-    return Tape(path, instrument, granularity, columns, rejected)
+def _instrument_of(path: Path, name: str) -> Instrument:
+    found = instrument_in(name) or instrument_in(path.name)
+    if found is None:
+        raise InputError(f"{path}: name the instrument: call the file EUR_USD.csv for instance.")
+    return found

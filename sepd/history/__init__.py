@@ -1,0 +1,1 @@
+"""Recorded history on disk: download, import, verify, export."""
