@@ -35,7 +35,6 @@ class Kind(StrEnum):
     BEHIND = "behind"
     BALANCE = "balance"
     FIRST_BALANCE = "first_balance"
-    ADOPTED_TRADE = "adopted_trade"
     FOREIGN_TRADE = "foreign_trade"
     MISSING_TRADE = "missing_trade"
     UNITS = "units"
@@ -179,10 +178,6 @@ def _trades(there: Sequence[OpenTrade], here: Sequence[StoredPosition]) -> Itera
             yield _quarantine(Kind.UNITS, name, subject, str(trade.units), str(position.units))
         elif position.price != trade.price:
             yield _quarantine(Kind.PRICE, name, subject, str(trade.price), str(position.price))
-        elif not position.intent_id:
-            yield Difference(
-                Kind.ADOPTED_TRADE, Remedy.ADOPT, name, subject, str(trade.units), "not ours"
-            )
         if trade.stop_loss is None:
             yield _quarantine(Kind.UNPROTECTED, name, subject, "no stop", "")
     for left in ours.values():

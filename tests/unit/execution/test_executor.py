@@ -17,7 +17,7 @@ from sepd.execution.machine import Order
 from sepd.execution.reconcile import Remedy, audit, recover
 from sepd.risk.book import Book
 from tests.support.broker import FakeBroker, Fault
-from tests.support.store import FakeStore
+from tests.support.store import FaultyStore
 from tests.support.trading import EUR_USD, NOON, PAIRS, S, make_entry, make_signal
 
 FAST = Timing(quiet_window_s=0.01, grace_s=0.005, retry_s=0.001)
@@ -28,8 +28,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.broker = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)})
-        self.store = FakeStore()
-        self.store.balance = self.broker.balance
+        self.store = FaultyStore()
         self.clock = EventClock(NOON)
         self.fence = ""
         self.seen: list[Order] = []
@@ -76,7 +75,7 @@ class Desk:
                 await self.turned.wait()
 
     def state(self, name: str) -> OrderState:
-        return self.store.orders[name].state if name in self.store.orders else OrderState.NEW
+        return self.store.state(name)
 
     def orders_at_broker(self, intent_id: str) -> int:
         return sum(
@@ -88,8 +87,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+async def desk() -> Desk:
+    desk = Desk()
+    await recover(desk.broker, desk.store)
+    return desk
 
 
 async def test_an_entry_is_committed_sent_filled_and_booked(desk: Desk) -> None:
@@ -164,7 +165,7 @@ async def test_who_is_not_the_leader_sends_nothing(desk: Desk) -> None:
         name = await desk.enter()
         await desk.executor.drain()
     assert not desk.broker.placed
-    assert desk.store.orders[name].reason == "not_leader"
+    assert desk.store.reason(name) == "not_leader"
 
 
 async def test_a_lost_reply_is_resolved_from_the_transactions(desk: Desk) -> None:
@@ -295,7 +296,7 @@ async def test_events_that_come_twice_and_out_of_order_count_once(desk: Desk) ->
         desk.executor.offer(rows)
         await desk.executor.drain()
     assert desk.book.balance == desk.broker.balance
-    assert not desk.store.positions
+    assert not desk.store.open_trades()
 
 
 async def test_a_store_that_fails_gets_every_event_in_the_end(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from sepd.ports import StoredOrder, StoredPosition, StoredState
 from sepd.risk.reason import Reason
 from tests.support.broker import FakeBroker
 from tests.support.desk import make_book, verdict
-from tests.support.store import FakeStore
+from tests.support.store import FaultyStore
 from tests.support.trading import EUR_USD, NOON, make_entry, make_signal
 
 INTENT = make_entry(make_signal())
@@ -77,8 +77,6 @@ def test_each_difference_is_named_and_quarantined(
 
 def test_differences_that_explain_themselves() -> None:
     assert kinds(THERE, replace(HERE, balance=None)) == [(Kind.FIRST_BALANCE, Remedy.ADOPT)]
-    adopted = replace(HERE, positions=(replace(POSITION, intent_id=""),))
-    assert kinds(THERE, adopted) == [(Kind.ADOPTED_TRADE, Remedy.ADOPT)]
     doubtful = replace(HERE, orders=(stored(OrderState.UNKNOWN),))
     assert kinds(THERE, doubtful) == [(Kind.UNDECIDED_ORDER, Remedy.EXPLAIN)]
 
@@ -102,7 +100,7 @@ def test_a_difference_of_money_blocks_every_pair() -> None:
 
 
 async def test_the_first_start_opens_the_books_where_the_account_stands() -> None:
-    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FakeStore()
+    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FaultyStore()
     broker.execute(make_entry(make_signal()))
     recovery = await recover(broker, store)
     assert recovery.state.last_transaction_id == len(broker.rows) == 3
@@ -110,7 +108,7 @@ async def test_the_first_start_opens_the_books_where_the_account_stands() -> Non
 
 
 async def test_a_start_applies_what_was_missed() -> None:
-    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FakeStore()
+    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FaultyStore()
     await recover(broker, store)
     intent = make_entry(make_signal())
     await store.commit_intent(intent, make_signal(), b"")
@@ -119,12 +117,12 @@ async def test_a_start_applies_what_was_missed() -> None:
     recovery = await recover(broker, store)
     assert recovery.differences == ()
     assert recovery.orders == ()
-    assert store.orders[intent.id].state is OrderState.CLOSED
+    assert store.state(intent.id) is OrderState.CLOSED
     assert recovery.state.balance == broker.balance
 
 
 async def test_recovery_repeated_is_recovery() -> None:
-    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FakeStore()
+    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FaultyStore()
     await recover(broker, store)
     broker.rows.append(OtherTransaction(1, NOON, "CLIENT_CONFIGURE"))
     store.apply_faults.append(True)
@@ -134,7 +132,7 @@ async def test_recovery_repeated_is_recovery() -> None:
 
 
 async def test_an_account_that_hides_its_transactions_is_not_started_on() -> None:
-    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FakeStore()
+    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FaultyStore()
     await recover(broker, store)
     broker.execute(make_entry(make_signal()))
     broker.hidden_scans = 1_000
@@ -143,7 +141,7 @@ async def test_an_account_that_hides_its_transactions_is_not_started_on() -> Non
 
 
 async def test_what_was_on_its_way_is_handed_over() -> None:
-    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FakeStore()
+    broker, store = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)}), FaultyStore()
     await recover(broker, store)
     await store.commit_intent(INTENT, make_signal(), b"")
     recovery = await recover(broker, store)
