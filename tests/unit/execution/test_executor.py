@@ -90,6 +90,7 @@ class Desk:
 async def desk() -> Desk:
     desk = Desk()
     await recover(desk.broker, desk.store)
+    desk.broker.scans = 0
     return desk
 
 
