@@ -119,7 +119,7 @@ class PriceLines:
             return list(self._readable(block.splitlines()))
 
     def _readable(self, lines: Sequence[bytes]) -> Iterator[wire.StreamLine]:
-        for line in lines:
+        for line in filter(bytes.strip, lines):
             try:
                 yield _LINE.decode(line)
             except UNREADABLE:
