@@ -192,6 +192,19 @@ class Analysis(Metrics):
             starts=np.concatenate((np.zeros(1, np.int64), inside)),
         )
 
+    def assign(self, other: "Analysis") -> None:
+        """Overwrite every column with that of an analysis of the same shape."""
+        self.metrics[:] = other.metrics
+        self.counts[:] = other.counts
+        if self.damping is None:
+            return
+        self.damping.metrics[:] = other.damped.metrics
+        self.damping.decay[:] = other.damped.decay
+        self.damping.steps[:] = other.damped.steps
+        self.damping.converged[:] = other.damped.converged
+        if self.damping.path is not None and other.damped.path is not None:
+            self.damping.path[:] = other.damped.path
+
     def segments(self) -> Iterator["Analysis"]:
         """The rows of each segment, in order."""
         ends = [*self.starts[1:].tolist(), len(self)]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from sepd.bitspace import cuda_job
 from sepd.bitspace.analyse import DeviceFault
-from sepd.bitspace.analysis import Analysis
+from sepd.bitspace.analysis import Analysis, Damped
 from sepd.bitspace.bitstream import Bitstream
-from sepd.bitspace.cuda_job import Layout, layout
+from sepd.bitspace.cuda_job import Launch, Layout, layout
 from sepd.bitspace.parameters import Parameters
 
 CHUNK: Final = 1 << 22  # windows per launch of a long batch
@@ -59,6 +59,9 @@ def device_faults() -> Iterator[None]:
 class CudaBackend:
     """Rows of sections 2 and 3 on CUDA device 0; kernels are compiled when it is made.
 
+    chunk : windows per launch of a long batch
+    direct : windows up to which the kernel works on host memory
+
     Raises
     ------
     DeviceFault
@@ -82,30 +85,27 @@ class CudaBackend:
     def analyze(self, stream: Bitstream, parameters: Parameters, *, path: bool = False) -> Analysis:
         """All rows of one batch; a batch up to one chunk is one launch."""
         path = path and parameters.iterations > 0
-        result = Analysis.empty(stream.length, stream.starts, parameters, self.name, path=path)
         try:
             with device_faults():
                 if 0 < stream.length <= self._direct:
-                    self._lanes[0].run_on_host(stream, parameters, result, path=path)
-                else:
-                    self._in_chunks(stream, parameters, result, path=path)
+                    return self._lanes[0].run_on_host(stream, parameters, path=path)
+                return self._in_chunks(stream, parameters, path=path)
         except DeviceFault:
             for lane in self._lanes:
                 lane.abandon()
             raise
-        return result
 
-    def _in_chunks(
-        self, stream: Bitstream, parameters: Parameters, result: Analysis, *, path: bool
-    ) -> None:
-        chunk = self._chunk if not path else max(64, self._chunk // 32 // 64 * 64)
+    def _in_chunks(self, stream: Bitstream, chosen: Parameters, *, path: bool) -> Analysis:
+        result = Analysis.empty(stream.length, stream.starts, chosen, self.name, path=path)
+        chunk = self._chunk if not path else max(64, self._chunk // 2048 * 64)
         for number, low in enumerate(range(0, stream.length, chunk)):
             lane = self._lanes[number % 2]
             lane.drain()
             high = min(stream.length, low + chunk)
-            lane.start(stream, parameters, result.rows(low, high), low, path=path)
+            lane.start(stream, result.rows(low, high), low, path=path)
         for lane in self._lanes:
             lane.drain()
+        return result
 
 
 class Kernels:
@@ -117,46 +117,56 @@ class Kernels:
         self.cupy = cupy
         properties = cupy.cuda.runtime.getDeviceProperties(0)
         self.device = str(properties["name"].decode())
-        self.multiprocessors = int(properties["multiProcessorCount"])
-        self.shared_limit = int(properties["sharedMemPerBlockOptin"])
+        self._multiprocessors = int(properties["multiProcessorCount"])
+        self._shared_limit = int(properties["sharedMemPerBlockOptin"]) - 1024
         module = cupy.RawModule(code=cuda_job.source(), options=cuda_job.options())
         module.compile()
         self._functions = {name: module.get_function(name) for name in cuda_job.KERNELS}
         for function in self._functions.values():
-            function.max_dynamic_shared_size_bytes = self.shared_limit - 1024
+            function.max_dynamic_shared_size_bytes = self._shared_limit
         self._prepared: dict[Parameters, Prepared] = {}
 
     def prepared(self, chosen: Parameters) -> "Prepared":
-        """Tables on the device and the job's fixed part, kept for the next batch."""
+        """What every batch with these parameters shares, kept for the next one."""
         found = self._prepared.get(chosen)
         if found is None:
-            arrays = {
-                name: self.cupy.asarray(table)
-                for name, table in cuda_job.kernel_tables(chosen).items()
-            }
-            job = cuda_job.job_template(chosen)
-            for name, array in arrays.items():
-                job[name] = array.data.ptr
-            found = self._prepared[chosen] = Prepared(job, arrays)
+            found = self._prepared[chosen] = self._prepare(chosen)
         return found
 
-    def launch(self, job: NDArray[np.void], chosen: Parameters, *, bulk: bool) -> None:
-        """Queue the kernel of one batch on the current stream."""
-        shape = cuda_job.launch(
-            chosen, bulk=bulk, counts=bool(job["counts"]), limit=self.shared_limit - 1024
+    def _prepare(self, chosen: Parameters) -> "Prepared":
+        arrays = {
+            name: self.cupy.asarray(table) for name, table in cuda_job.kernel_tables(chosen).items()
+        }
+        job = cuda_job.job_template(chosen)
+        for name, array in arrays.items():
+            job[name] = array.data.ptr
+        limit = self._shared_limit
+        return Prepared(
+            job,
+            arrays,
+            cuda_job.launch(chosen, bulk=False, counts=True, limit=limit),
+            cuda_job.launch(chosen, bulk=True, counts=True, limit=limit),
+            cuda_job.launch(chosen, bulk=True, counts=False, limit=limit),
         )
-        blocks = shape.blocks(int(job["length"]), self.multiprocessors)
+
+    def run(self, shape: Launch, job: NDArray[np.void], length: int, stream: Any) -> None:
+        """Queue one kernel over `length` windows; a live one takes a block for each tile."""
+        most = self._multiprocessors if shape.persistent else length
+        blocks = shape.blocks(length, most)
         self._functions[shape.kernel](
-            (blocks,), (shape.threads,), (job,), shared_mem=shape.shared_bytes
+            (blocks,), (shape.threads,), (job,), shared_mem=shape.shared_bytes, stream=stream
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A job without pointers to a batch, and the device tables it points to."""
+    """A job without a batch, the device tables it points to, and the launches to choose from."""
 
     job: NDArray[np.void]
     tables: dict[str, Any]
+    live: Launch
+    bulk: Launch
+    without_counts: Launch
 
     def at(self, base: int, place: Layout) -> NDArray[np.void]:
         """The job for a batch that lies at address `base`."""
@@ -179,37 +189,38 @@ class Lane:
         self._host: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._device: Any = None
         self._device_size = 0
+        self._jobs: dict[tuple[Parameters, Layout], NDArray[np.void]] = {}
         self._pending: tuple[Layout, Analysis] | None = None
 
-    def run_on_host(
-        self, stream: Bitstream, chosen: Parameters, result: Analysis, *, path: bool
-    ) -> None:
+    def run_on_host(self, stream: Bitstream, chosen: Parameters, *, path: bool) -> Analysis:
         """A small batch: the kernel reads and writes the pinned buffer, no copies."""
         place = layout(stream.length, chosen.iterations, path=path)
         self._reserve_host(place.total)
         _fill(self._host, place, stream, 0)
-        job = self._kernels.prepared(chosen).at(self._host.ctypes.data, place)
-        with self._stream:
-            self._kernels.launch(job, chosen, bulk=False)
+        prepared = self._kernels.prepared(chosen)
+        job = self._jobs.get((chosen, place))
+        if job is None:
+            job = prepared.at(self._host.ctypes.data, place)
+            self._jobs[chosen, place] = job
+        self._kernels.run(prepared.live, job, place.length, self._stream)
         self._stream.synchronize()
-        _collect(self._host, place, result)
+        columns = _columns(self._host[: place.total].copy(), place)
+        return _analysis(columns, stream.starts, chosen)
 
-    def start(
-        self, stream: Bitstream, chosen: Parameters, result: Analysis, low: int, *, path: bool
-    ) -> None:
-        """Queue the copy up, the kernel and the copy down of rows `low` on."""
+    def start(self, stream: Bitstream, result: Analysis, low: int, *, path: bool) -> None:
+        """Queue the copy up, the kernel and the copy down of the rows `low` … of a batch."""
+        chosen = result.parameters
         place = layout(len(result), chosen.iterations, path=path)
         self._reserve_host(place.total)
         self._reserve_device(place.total)
         _fill(self._host, place, stream, low)
-        host, device = self._host.ctypes.data, self._device.ptr
-        job = self._kernels.prepared(chosen).at(device, place)
+        host, device, queue = self._host.ctypes.data, self._device.ptr, self._stream.ptr
+        prepared = self._kernels.prepared(chosen)
         copy = self._cuda.runtime.memcpyAsync
-        with self._stream:
-            copy(device, host, place.inputs, _UP, self._stream.ptr)
-            self._kernels.launch(job, chosen, bulk=True)
-            outputs = place.total - place.inputs
-            copy(host + place.inputs, device + place.inputs, outputs, _DOWN, self._stream.ptr)
+        copy(device, host, place.inputs, _UP, queue)
+        self._kernels.run(prepared.bulk, prepared.at(device, place), place.length, self._stream)
+        outputs = place.total - place.inputs
+        copy(host + place.inputs, device + place.inputs, outputs, _DOWN, queue)
         self._pending = place, result
 
     def drain(self) -> None:
@@ -219,7 +230,8 @@ class Lane:
         place, result = self._pending
         self._pending = None
         self._stream.synchronize()
-        _collect(self._host, place, result)
+        found = _analysis(_columns(self._host, place), result.starts, result.parameters)
+        result.assign(found)
 
     def abandon(self) -> None:
         """Forget what was queued: a fault makes it worthless."""
@@ -227,6 +239,7 @@ class Lane:
 
     def _reserve_host(self, size: int) -> None:
         if self._host.size < size:
+            self._jobs.clear()
             memory = self._cuda.alloc_pinned_memory(size)
             self._host = np.frombuffer(memory, np.uint8, size)
 
@@ -238,30 +251,40 @@ class Lane:
 
 
 def _fill(buffer: NDArray[np.uint8], place: Layout, stream: Bitstream, low: int) -> None:
-    """Write the bits and start marks that rows `low` … of the batch reach."""
+    """Write the bits and start marks that the rows `low` … of the batch reach."""
     both = buffer[: place.inputs].view(np.uint64).reshape(2, -1)
-    both[:] = 0
+    both.fill(0)
     first = low // 64 - cuda_job.PAD_WORDS // 2
     last = min(stream.words.size, (low + place.length + 63) // 64)
     both[0, max(0, -first) : last - first] = stream.words[max(0, first) : last]
-    ends = (first * 64, low + place.length)
-    begin, end = np.searchsorted(stream.starts, ends)
-    starts = stream.starts[begin:end] - first * 64
-    np.bitwise_or.at(both[1], starts >> 6, np.uint64(1) << (starts & 63).astype(np.uint64))
+    starts = stream.starts
+    if starts.size == 1:
+        both[1, -first if first < 0 else 0] = np.uint64(first < 0)
+        return
+    begin, end = np.searchsorted(starts, (first * 64, low + place.length))
+    marks = starts[begin:end] - first * 64
+    np.bitwise_or.at(both[1], marks >> 6, np.uint64(1) << (marks & 63).astype(np.uint64))
 
 
-def _collect(buffer: NDArray[np.uint8], place: Layout, result: Analysis) -> None:
-    """Copy the columns of one batch out of the buffer."""
-    outputs: dict[str, NDArray[Any]] = {"metrics": result.metrics, "counts": result.counts}
-    if result.damping is not None:
-        damping = result.damping
-        outputs |= {"damped": damping.metrics, "decay": damping.decay, "steps": damping.steps}
-        outputs["converged"] = damping.converged
-        if damping.path is not None:
-            outputs["path"] = damping.path
-    for name, column in outputs.items():
-        rows = column.size // place.length
-        low = place.offsets[name]
-        high = low + rows * place.stride * column.itemsize
-        found = buffer[low:high].view(column.dtype).reshape(*column.shape[:-1], place.stride)
-        column[...] = found[..., : place.length]
+def _columns(buffer: NDArray[np.uint8], place: Layout) -> dict[str, NDArray[Any]]:
+    """The output arrays of one batch as views of its buffer."""
+    return {
+        name: np.ndarray(shape, dtype, buffer, place.offsets[name])[..., : place.length]
+        for name, shape, dtype in place.outputs
+    }
+
+
+def _analysis(
+    columns: dict[str, NDArray[Any]], starts: NDArray[np.int64], chosen: Parameters
+) -> Analysis:
+    damping = None
+    if chosen.iterations:
+        damping = Damped(
+            columns["damped"],
+            columns["decay"],
+            columns["steps"],
+            columns["converged"],
+            columns.get("path"),
+        )
+    metrics, counts = columns["metrics"], columns["counts"]
+    return Analysis(metrics, counts, damping, starts, chosen, CudaBackend.name)

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from math import prod
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sepd.bitspace import tables
-from sepd.bitspace.parameters import Parameters
+from sepd.bitspace.parameters import WINDOW_MAX, Parameters
 
 TILE: Final = 768  # windows that a warp measures from one staging of planes
 SPAN: Final = 512  # windows that a warp keeps in shared memory to damp
 PLANE_WORDS: Final = 30
 PAD_WORDS: Final = 8  # 32-bit words of zeros before bit 0: the farthest that a window reaches
 TAIL_WORDS: Final = 64  # words behind the last bit that a staging may touch
-ENTROPY_ENTRIES: Final = 4096
+STATE_STRIDE: Final = 77  # spreads the states of one warp over the banks of shared memory
+STATES: Final = WINDOW_MAX * STATE_STRIDE
 COPIES: Final = 32
 KERNELS: Final = (
     "window_metrics",
@@ -24,13 +26,15 @@ KERNELS: Final = (
     "window_metrics_live",
     "damped_metrics",
     "damped_metrics_tolerant",
+    "damped_metrics_live",
 )
 
 CONSTANTS: Final = {
     "TILE": TILE,
     "SPAN": SPAN,
     "PLANE_WORDS": PLANE_WORDS,
-    "ENTROPY_ENTRIES": ENTROPY_ENTRIES,
+    "STATE_STRIDE": STATE_STRIDE,
+    "STATES": STATES,
     "ONE": tables.ONE,
     "HALF": tables.HALF,
     "INVALID": tables.INVALID,
@@ -40,7 +44,7 @@ CONSTANTS: Final = {
 }
 
 POINTERS: Final = (
-    *("bits", "starts", "overlap", "entropy", "decay_steps", "gains"),
+    *("bits", "starts", "overlap", "states", "table", "decay_steps", "gains"),
     *("metrics", "damped", "counts", "decay", "steps", "converged", "path"),
 )
 # struct Job of window.cu
@@ -51,9 +55,7 @@ JOB: Final = np.dtype(
         *((name, "i4") for name in ("transitions", "older", "newer", "probed", "order")),
         *((name, "u4") for name in ("older_mask", "newer_mask", "probed_low", "probed_high")),
         *((name, "i4") for name in ("stability_scale", "stability_bias")),
-        *((name, "i4") for name in ("polarity_scale", "polarity_bias")),
         *((name, "i4") for name in ("products", "rates", "iterations", "tolerance")),
-        ("expectation", "u4", (8,)),
     ],
     align=True,
 )
@@ -74,16 +76,23 @@ def options() -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def kernel_tables(chosen: Parameters) -> dict[str, NDArray[Any]]:
     """The lookup tables of one set of parameters, by the name of their pointer in `JOB`."""
-    window = tables.window_tables(chosen.transitions)
-    entropy = np.zeros(ENTROPY_ENTRIES, np.uint16)
-    entropy[: window.entropy.size] = window.entropy
-    overlap = np.array(tables.overlap_terms(chosen.transitions), np.uint32) * 2
+    expectation = sum(bit << context for context, bit in enumerate(chosen.expectation))
     return {
-        "overlap": overlap,
-        "entropy": entropy,
+        "overlap": np.array(tables.overlap_terms(chosen.transitions), np.uint32) * 2,
+        "states": _states(chosen.transitions),
+        "table": np.frombuffer(expectation.to_bytes(32, "little"), np.uint32),
         "decay_steps": np.array(tables.decay_steps(), np.uint8),
         "gains": np.ascontiguousarray(tables.gains(chosen.iterations)[1:]),
     }
+
+
+def _states(transitions: int) -> NDArray[np.uint32]:
+    window = tables.window_tables(transitions)
+    rupture, flip = np.divmod(np.arange(window.entropy.size), 1 << tables.COUNT_BITS)
+    states = np.zeros((WINDOW_MAX + 1) * STATE_STRIDE, np.uint32)
+    upper = window.polarity.view(np.uint16).astype(np.uint32) << 16
+    states[flip + STATE_STRIDE * rupture] = window.entropy.view(np.uint16) | upper
+    return states[:STATES]
 
 
 def job_template(chosen: Parameters) -> NDArray[np.void]:
@@ -96,25 +105,27 @@ def job_template(chosen: Parameters) -> NDArray[np.void]:
     job["older_mask"], job["newer_mask"] = (1 << older) - 1, (1 << newer) - 1
     job["probed_low"] = (1 << min(probed, 32)) - 1
     job["probed_high"] = (1 << max(probed - 32, 0)) - 1
-    stability, polarity = tables.upper_half_scale(probed), tables.upper_half_scale(span)
+    stability = tables.upper_half_scale(probed)
     job["stability_scale"], job["stability_bias"] = stability, probed * stability + 2**15
-    job["polarity_scale"], job["polarity_bias"] = polarity, 2**15 - span * polarity
     job["products"] = older * newer + 1
     job["rates"] = len(tables.decay_steps())
     job["iterations"], job["tolerance"] = chosen.iterations, chosen.tolerance
-    bits = sum(bit << context for context, bit in enumerate(chosen.expectation))
-    job["expectation"] = [bits >> 32 * word & 0xFFFFFFFF for word in range(8)]
     return job
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Which kernel runs, with how many threads and how much shared memory."""
+    """Which kernel runs, with how many threads and how much shared memory.
+
+    tile : windows that one warp takes at a time
+    persistent : blocks fill their shared memory with tables, so one for each multiprocessor
+    """
 
     kernel: str
     threads: int
     shared_bytes: int
     tile: int
+    persistent: bool
 
     def blocks(self, length: int, most: int) -> int:
         """Blocks for `length` windows: a warp a tile, but no more than the device holds."""
@@ -124,43 +135,52 @@ class Launch:
 
 _PLANES_BYTES: Final = 4 * 4 * PLANE_WORDS
 _HISTORY_BYTES: Final = 16 * (SPAN + SPAN // 8)
+_FIXED_BYTES: Final = 32 + 4 * STATES
 
 
-def launch(chosen: Parameters, *, bulk: bool, counts: bool = True, limit: int) -> Launch:
+@lru_cache(maxsize=64)
+def launch(chosen: Parameters, *, bulk: bool, counts: bool, limit: int) -> Launch:
     """The launch for one batch; `limit` is the shared memory that a block may have."""
-    products = int(job_template(chosen)["products"])
+    older, newer = tables.halves(chosen.transitions)
+    products = 4 * (older * newer + 1)
     if chosen.iterations:
         return _damped_launch(chosen, products, bulk=bulk, limit=limit)
-    fixed = 2 * ENTROPY_ENTRIES + 4 * products * (COPIES if bulk else 1)
-    threads = 1024 if bulk else 32
+    if not bulk:
+        return Launch("window_metrics_live", 32, _PLANES_BYTES, TILE, False)
+    shared = 32 * _PLANES_BYTES + _FIXED_BYTES + COPIES * products
     kernel = "window_metrics_counts" if counts else "window_metrics"
-    shared = fixed + threads // 32 * _PLANES_BYTES
-    return Launch(kernel if bulk else "window_metrics_live", threads, shared, TILE)
+    return Launch(kernel, 1024, shared, TILE, True)
 
 
 def _damped_launch(chosen: Parameters, products: int, *, bulk: bool, limit: int) -> Launch:
+    each = _HISTORY_BYTES + _PLANES_BYTES
+    tile = SPAN - -(-chosen.iterations // 8) * 8
+    if not bulk:
+        return Launch("damped_metrics_live", 32, each, tile, False)
     rates = -(-len(tables.decay_steps()) // 16) * 16
     gains = 4 * chosen.iterations * (tables.DECAY_STEPS + 1)
-    fixed = 2 * ENTROPY_ENTRIES + 4 * products + gains + rates
-    each = _HISTORY_BYTES + _PLANES_BYTES
-    warps = min(16, (limit - fixed) // each) if bulk else 1
-    lead = -(-chosen.iterations // 8) * 8
+    fixed = _FIXED_BYTES + products + gains + rates
+    warps = min(16, (limit - fixed) // each)
     kernel = "damped_metrics_tolerant" if chosen.tolerance else "damped_metrics"
-    return Launch(kernel, 32 * warps, fixed + warps * each, SPAN - lead)
+    return Launch(kernel, 32 * warps, fixed + warps * each, tile, True)
 
 
-@dataclass(frozen=True, slots=True)
+type Output = tuple[str, tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Where one batch lies in one buffer: bits and starts in front, then every output.
 
     offsets : byte offset of each array, all multiples of 16
+    outputs : name, shape with padded rows, dtype of each output
     inputs : bytes of the two inputs; total : bytes of everything
     """
 
     length: int
     stride: int
-    words: int
     offsets: dict[str, int]
+    outputs: tuple[Output, ...]
     inputs: int
     total: int
 
@@ -170,13 +190,16 @@ def layout(length: int, iterations: int, *, path: bool) -> Layout:
     """The layout of `length` windows."""
     stride = -(-length // 16) * 16
     words = -(-(PAD_WORDS + -(-length // 32) + TAIL_WORDS) // 4) * 4
-    sizes = {"bits": 4 * words, "starts": 4 * words, "metrics": 8 * stride, "counts": 4 * stride}
+    short, octet = np.dtype(np.int16), np.dtype(np.uint8)
+    outputs: list[Output] = [("metrics", (4, stride), short), ("counts", (4, stride), octet)]
     if iterations:
-        sizes |= {"damped": 8 * stride, "decay": stride, "steps": stride, "converged": stride}
+        outputs.append(("damped", (4, stride), short))
+        outputs += [("decay", (stride,), octet), ("steps", (stride,), octet)]
+        outputs.append(("converged", (stride,), np.dtype(np.bool_)))
     if path:
-        sizes["path"] = 8 * stride * (iterations + 1)
-    offsets, total = {}, 0
-    for name, size in sizes.items():
+        outputs.append(("path", (iterations + 1, 4, stride), short))
+    offsets, total = {"bits": 0, "starts": 4 * words}, 8 * words
+    for name, shape, dtype in outputs:
         offsets[name] = total
-        total += size
-    return Layout(length, stride, words, offsets, 8 * words, total)
+        total += prod(shape) * dtype.itemsize
+    return Layout(length, stride, offsets, tuple(outputs), 8 * words, total)

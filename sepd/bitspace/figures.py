@@ -108,11 +108,11 @@ class DeviceFigures:
         memory = self._cupy.zeros(place.total // 8, np.uint64)
         words = random_stream(windows).words
         memory[4 : 4 + words.size] = self._cupy.asarray(words)
-        job = kernels.prepared(chosen).at(memory.data.ptr, place)
-        if not counts and chosen.iterations == 0:
-            job["counts"] = 0
-        seconds = self._device_seconds(lambda: kernels.launch(job, chosen, bulk=True), repeats)
-        written = 8 + 4 * bool(job["counts"]) + (11 if chosen.iterations else 0)
+        prepared = kernels.prepared(chosen)
+        job = prepared.at(memory.data.ptr, place)
+        shape = prepared.bulk if counts else prepared.without_counts
+        seconds = self._device_seconds(lambda: kernels.run(shape, job, windows, None), repeats)
+        written = 8 + (4 if counts else 0) + (11 if chosen.iterations else 0)
         return Rate(windows, repeats, seconds, written + 0.25)
 
     def end_to_end_rate(self, chosen: Parameters, windows: int, repeats: int = 3) -> Rate:

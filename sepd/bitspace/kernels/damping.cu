@@ -60,11 +60,6 @@ __device__ bool crossed(const u32 *starts, int last, int count)
     return false;
 }
 
-struct Tables {
-    const u8 *decay_steps;
-    const int *gains;
-};
-
 // Damp the windows `at` … `at` + 3 of the warp's history and store them from `window` on.
 template <bool EXACT>
 __device__ __forceinline__ void damp_four(const Job &job, const Tables &tables,
@@ -92,9 +87,11 @@ __device__ __forceinline__ void damp_four(const Job &job, const Tables &tables,
         const int *const gains = tables.gains + (i - 1) * (DECAY_STEPS + 1);
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-            const int gain = moving[j] ? gains[decay[j]] : 0;  // a converged window stays
+            const int gain = gains[decay[j]];  // read early, whatever becomes of it
             steps[j] += moving[j];
-            moving[j] = step<EXACT>(now[j], past[j], gain, job.tolerance) && moving[j];
+            const bool moved =
+                step<EXACT>(now[j], past[j], moving[j] ? gain : 0, job.tolerance);
+            moving[j] = moving[j] && moved;
         }
         if (job.path) store_four(job.path + 4 * i * job.stride, job.stride, window, now);
         else if (!__any_sync(__activemask(), moving[0] | moving[1] | moving[2] | moving[3])) break;
@@ -119,39 +116,44 @@ __device__ __forceinline__ void damp_four(const Job &job, const Tables &tables,
                     if (bad >> j & 1) job.path[(4 * i + row) * job.stride + window + j] = INVALID;
 }
 
-template <bool EXACT> __device__ __forceinline__ void damp_all(const Job &job)
+template <bool EXACT, bool SHARED> __device__ __forceinline__ void damp_all(const Job &job)
 {
     extern __shared__ __align__(16) u32 shared[];
-    __shared__ u32 table[8];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
     int4 *const history = reinterpret_cast<int4 *>(shared) + warp * (SPAN + SPAN / 8);
     u32 *const behind = shared + warps * (SPAN + SPAN / 8) * 4;
     Planes &planes = reinterpret_cast<Planes *>(behind)[warp];
-    u16 *const entropy = reinterpret_cast<u16 *>(behind + warps * sizeof(Planes) / 4);
-    u32 *const overlap = reinterpret_cast<u32 *>(entropy + ENTROPY_ENTRIES);
-    int *const gains = reinterpret_cast<int *>(overlap + job.products);
-    u8 *const decay_steps = reinterpret_cast<u8 *>(gains + job.iterations * (DECAY_STEPS + 1));
-    load_tables<1>(job, table, overlap, entropy);
-    for (int i = threadIdx.x; i < job.iterations * (DECAY_STEPS + 1); i += blockDim.x)
-        gains[i] = job.gains[i];
-    for (int i = threadIdx.x; i < job.rates; i += blockDim.x) decay_steps[i] = job.decay_steps[i];
-    __syncthreads();
-    const Tables tables = {decay_steps, gains};
+    Tables tables = tables_of(job);
+    if (SHARED) {
+        u32 *const expectation = behind + warps * sizeof(Planes) / 4;
+        u32 *const states = expectation + 8, *const overlap = states + STATES;
+        int *const gains = reinterpret_cast<int *>(overlap + job.products);
+        u8 *const decay_steps =
+            reinterpret_cast<u8 *>(gains + job.iterations * (DECAY_STEPS + 1));
+        fill(expectation, job.table, 8);
+        fill(states, job.states, STATES);
+        fill(overlap, job.overlap, job.products);
+        fill(gains, job.gains, job.iterations * (DECAY_STEPS + 1));
+        fill(decay_steps, job.decay_steps, job.rates);
+        tables = {expectation, overlap, states, decay_steps, gains};
+        __syncthreads();
+    }
     const int lead = (job.iterations + 7) & ~7, yield = SPAN - lead;
     for (i64 tile = i64(blockIdx.x) * warps + warp; tile * yield < job.length;
          tile += i64(gridDim.x) * warps) {
         const i64 head = tile * yield - lead, first = (head >> 5) - 2;
+        const int count = int(min(i64(SPAN), job.length - head));
         const int origin = int(head - first * 32);
-        const bool any = stage(job, table, planes, first, lane);
-        for (int at = lane * 8; at < SPAN; at += 256) {
+        const bool any = stage(job, tables.expectation, planes, first, lane);
+        for (int at = lane * 8; at < count; at += 256) {
             Eight out;
-            measure<true, 1>(job, planes, origin + at, overlap, entropy, out);
+            measure<true, 1>(job, planes, origin + at, tables, out);
             keep(history, at, out);
             if (any) void_crossed(job, planes, origin + at, out);
-            if (at >= lead && head + at < job.length) store<true>(job, head + at, out);
+            if (at >= lead) store<true>(job, head + at, out);
         }
         __syncwarp();
-        for (int at = lead + lane * 4; at < SPAN && head + at < job.length; at += 128) {
+        for (int at = lead + lane * 4; at < count; at += 128) {
             u32 bad = 0;
             for (int j = 0; any && j < 4; ++j)
                 bad |= crossed(planes.start, origin + at + j, job.transitions + job.iterations)
@@ -164,10 +166,15 @@ template <bool EXACT> __device__ __forceinline__ void damp_all(const Job &job)
 
 extern "C" __global__ void __launch_bounds__(512, 1) damped_metrics(const Job job)
 {
-    damp_all<true>(job);
+    damp_all<true, true>(job);
 }
 
 extern "C" __global__ void __launch_bounds__(512, 1) damped_metrics_tolerant(const Job job)
 {
-    damp_all<false>(job);
+    damp_all<false, true>(job);
+}
+
+extern "C" __global__ void __launch_bounds__(32) damped_metrics_live(const Job job)
+{
+    damp_all<false, false>(job);
 }

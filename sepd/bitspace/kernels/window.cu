@@ -12,7 +12,8 @@ typedef long long i64;
 struct Job {
     const u32 *bits, *starts;  // packed bits; a 1 at the first bit of each segment
     const u32 *overlap;        // 2·R[product of two counts]
-    const u16 *entropy;        // H[flip + 64·rupture]
+    const u32 *states;         // H, and P in the upper half, of [flip + STATE_STRIDE·rupture]
+    const u32 *table;          // the expectation, bit c for context c
     const u8 *decay_steps;     // decay step of an unclamped rate
     const int *gains;          // G[step − 1][decay step]
     short *metrics, *damped;   // [4][stride]
@@ -22,9 +23,8 @@ struct Job {
     i64 length, stride;        // windows; elements of one row, a multiple of 8
     int transitions, older, newer, probed, order;
     u32 older_mask, newer_mask, probed_low, probed_high;
-    int stability_scale, stability_bias, polarity_scale, polarity_bias;
+    int stability_scale, stability_bias;
     int products, rates, iterations, tolerance;
-    u32 expectation[8];
 };
 
 struct Planes {
@@ -35,6 +35,13 @@ struct Planes {
 // rupture, corrections).
 struct Eight {
     u32 metric[4][4], count[4][2];
+};
+
+// Where a thread looks up: shared memory, or, for a launch too small to fill it, the job's own.
+struct Tables {
+    const u32 *expectation, *overlap, *states;
+    const u8 *decay_steps;
+    const int *gains;
 };
 
 __device__ u32 expected(u32 word, u32 before, int order, const u32 *table)
@@ -85,7 +92,7 @@ struct Span {
 // Measure the eight windows whose newest bits are `last` … `last` + 7 of the planes.
 template <bool COUNTS, int COPIES>
 __device__ __forceinline__ void measure(const Job &job, const Planes &planes, int last,
-                                        const u32 *overlap, const u16 *entropy, Eight &out)
+                                        const Tables &tables, Eight &out)
 {
     const Span old_flips(planes.flip, last - job.transitions + 1);
     const Span old_ruptures(planes.rupture, last - job.transitions + 1);
@@ -93,7 +100,9 @@ __device__ __forceinline__ void measure(const Job &job, const Planes &planes, in
     const Span new_ruptures(planes.rupture, last - job.newer + 1);
     const Span low_errors(planes.error, last - job.probed + 1);
     const Span high_errors(planes.error, last - job.probed + 33);
-    u32 value[2][4];
+    constexpr int pitch = 4 * COPIES;  // counts of the newer half go scaled by it: an address
+    const char *const overlap = reinterpret_cast<const char *>(tables.overlap);
+    u32 value[2][3];
 #pragma unroll
     for (int j = 0; j < 8; ++j) {
         const int old_flip = __popc(old_flips.at(j) & job.older_mask);
@@ -102,29 +111,31 @@ __device__ __forceinline__ void measure(const Job &job, const Planes &planes, in
         const int new_rupture = __popc(new_ruptures.at(j) & job.newer_mask);
         const int corrections = __popc(low_errors.at(j) & job.probed_low) +
                                 __popc(high_errors.at(j) & job.probed_high);
-        const int old_null = job.older - old_flip - old_rupture;
-        const int new_null = job.newer - new_flip - new_rupture;
         const int flip = old_flip + new_flip, rupture = old_rupture + new_rupture;
-        const u32 sum = min(2u * ONE, overlap[old_flip * new_flip * COPIES] +
-                                          overlap[old_rupture * new_rupture * COPIES] +
-                                          overlap[old_null * new_null * COPIES]);
-        u32 *const pair = value[j & 1];  // coherence, stability and polarity in the upper half
-        pair[0] = sum * sum + (1 << 15);
+        const int flips_at = new_flip * pitch, ruptures_at = new_rupture * pitch;
+        const int old_null = job.older - old_flip - old_rupture;
+        const int nulls_at = job.newer * pitch - flips_at - ruptures_at;
+        const u32 sum = *reinterpret_cast<const u32 *>(overlap + old_flip * flips_at) +
+                        *reinterpret_cast<const u32 *>(overlap + old_rupture * ruptures_at) +
+                        *reinterpret_cast<const u32 *>(overlap + old_null * nulls_at);
+        const u32 coherence = min(2u * ONE, sum);
+        u32 *const pair = value[j & 1];  // coherence and stability in the upper half
+        pair[0] = coherence * coherence + (1 << 15);
         pair[1] = job.stability_bias - corrections * job.stability_scale;
-        pair[2] = entropy[flip + 64 * rupture];
-        pair[3] = (2 * rupture + flip) * job.polarity_scale + job.polarity_bias;
-        if (j & 1)
-#pragma unroll
-            for (int row = 0; row < 4; ++row)
-                out.metric[row][j / 2] =
-                    __byte_perm(value[0][row], value[1][row], row == 2 ? 0x5410 : 0x7632);
+        pair[2] = tables.states[flip + STATE_STRIDE * rupture];
+        if (j & 1) {
+            out.metric[0][j / 2] = __byte_perm(value[0][0], value[1][0], 0x7632);
+            out.metric[1][j / 2] = __byte_perm(value[0][1], value[1][1], 0x7632);
+            out.metric[2][j / 2] = __byte_perm(value[0][2], value[1][2], 0x5410);
+            out.metric[3][j / 2] = __byte_perm(value[0][2], value[1][2], 0x7632);
+        }
         if (COUNTS) {
             const u32 count[4] = {u32(job.transitions - flip - rupture), u32(flip), u32(rupture),
                                   u32(corrections)};
 #pragma unroll
             for (int row = 0; row < 4; ++row)
-                out.count[row][j / 4] = (j & 3 ? out.count[row][j / 4] : 0) +
-                                        (count[row] << (j & 3) * 8);
+                out.count[row][j / 4] =
+                    (j & 3 ? out.count[row][j / 4] : 0) + (count[row] << (j & 3) * 8);
         }
     }
 }
@@ -146,50 +157,59 @@ __device__ void void_crossed(const Job &job, const Planes &planes, int last, Eig
     }
 }
 
+// Store eight windows from `window` on.
 template <bool COUNTS>
 __device__ __forceinline__ void store(const Job &job, i64 window, const Eight &out)
 {
+    short *metrics = job.metrics + window;
+    u8 *counts = job.counts + window;
 #pragma unroll
-    for (int row = 0; row < 4; ++row) {
-        const i64 at = row * job.stride + window;
-        __stcs(reinterpret_cast<uint4 *>(job.metrics + at),
+    for (int row = 0; row < 4; ++row, metrics += job.stride, counts += job.stride) {
+        __stcs(reinterpret_cast<uint4 *>(metrics),
                *reinterpret_cast<const uint4 *>(out.metric[row]));
         if (COUNTS)
-            __stcs(reinterpret_cast<uint2 *>(job.counts + at),
+            __stcs(reinterpret_cast<uint2 *>(counts),
                    *reinterpret_cast<const uint2 *>(out.count[row]));
     }
 }
 
-// Tables of a block in shared memory; `COPIES` of the overlap table keep lanes off each other's
-// banks.
-template <int COPIES>
-__device__ void load_tables(const Job &job, u32 *table, u32 *overlap, u16 *entropy)
+template <class T> __device__ void fill(T *shared, const T *source, int count, int copies = 1)
 {
-    for (int i = threadIdx.x; i < 8; i += blockDim.x) table[i] = job.expectation[i];
-    for (int i = threadIdx.x; i < job.products * COPIES; i += blockDim.x)
-        overlap[i] = job.overlap[i / COPIES];
-    for (int i = threadIdx.x; i < ENTROPY_ENTRIES; i += blockDim.x) entropy[i] = job.entropy[i];
+    for (int i = threadIdx.x; i < count * copies; i += blockDim.x) shared[i] = source[i / copies];
 }
 
-template <bool COUNTS, int COPIES> __device__ __forceinline__ void measure_all(const Job &job)
+__device__ Tables tables_of(const Job &job)
+{
+    return {job.table, job.overlap, job.states, job.decay_steps, job.gains};
+}
+
+// `COPIES` of the overlap table keep the lanes of a warp off each other's banks.
+template <bool COUNTS, int COPIES, bool SHARED>
+__device__ __forceinline__ void measure_all(const Job &job)
 {
     extern __shared__ __align__(16) u32 shared[];
-    __shared__ u32 table[8];
-    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    u16 *const entropy = reinterpret_cast<u16 *>(shared);
-    Planes &planes = reinterpret_cast<Planes *>(shared + ENTROPY_ENTRIES / 2)[warp];
-    u32 *const overlap = shared + ENTROPY_ENTRIES / 2 + blockDim.x / 32 * sizeof(Planes) / 4;
-    load_tables<COPIES>(job, table, overlap, entropy);
-    __syncthreads();
-    const i64 warps = i64(gridDim.x) * (blockDim.x >> 5);
-    for (i64 tile = i64(blockIdx.x) * (blockDim.x >> 5) + warp; tile * TILE < job.length;
-         tile += warps) {
-        const bool any = stage(job, table, planes, tile * (TILE / 32) - 2, lane);
-        for (int at = lane * 8; at < TILE && tile * TILE + at < job.length; at += 256) {
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
+    Planes &planes = reinterpret_cast<Planes *>(shared)[warp];
+    Tables tables = tables_of(job);
+    if (SHARED) {
+        u32 *const expectation = shared + warps * sizeof(Planes) / 4;
+        u32 *const states = expectation + 8, *const overlap = states + STATES;
+        fill(expectation, job.table, 8);
+        fill(states, job.states, STATES);
+        fill(overlap, job.overlap, job.products, COPIES);
+        tables = {expectation, overlap + lane % COPIES, states, nullptr, nullptr};
+        __syncthreads();
+    }
+    for (i64 tile = i64(blockIdx.x) * warps + warp; tile * TILE < job.length;
+         tile += i64(gridDim.x) * warps) {
+        const i64 begin = tile * TILE;
+        const int count = int(min(i64(TILE), job.length - begin));
+        const bool any = stage(job, tables.expectation, planes, begin / 32 - 2, lane);
+        for (int at = lane * 8; at < count; at += 256) {
             Eight out;
-            measure<COUNTS, COPIES>(job, planes, at + 64, overlap + lane % COPIES, entropy, out);
+            measure<COUNTS, COPIES>(job, planes, at + 64, tables, out);
             if (any) void_crossed(job, planes, at + 64, out);
-            store<COUNTS>(job, tile * TILE + at, out);
+            store<COUNTS>(job, begin + at, out);
         }
         __syncwarp();
     }
@@ -197,15 +217,15 @@ template <bool COUNTS, int COPIES> __device__ __forceinline__ void measure_all(c
 
 extern "C" __global__ void __launch_bounds__(1024, 1) window_metrics(const Job job)
 {
-    measure_all<false, 32>(job);
+    measure_all<false, 32, true>(job);
 }
 
 extern "C" __global__ void __launch_bounds__(1024, 1) window_metrics_counts(const Job job)
 {
-    measure_all<true, 32>(job);
+    measure_all<true, 32, true>(job);
 }
 
-extern "C" __global__ void __launch_bounds__(256) window_metrics_live(const Job job)
+extern "C" __global__ void __launch_bounds__(32) window_metrics_live(const Job job)
 {
-    measure_all<true, 1>(job);
+    measure_all<true, 1, false>(job);
 }
