@@ -53,6 +53,7 @@ class TapeFacts(Struct, frozen=True):
     instrument: str
     granularity: Granularity | None
     rows: int
+    start_ns: int
     rejected: dict[str, int]
 
 
@@ -111,7 +112,7 @@ async def run_demo(
     Args:
         settings: the person's; broker, candles and rule are fitted to the tape.
         tape: recorded prices; None takes the EUR/USD sample.
-        speed: `max`, or recorded seconds per second.
+        speed: `max`, or bars per second; on a tape of ticks, recorded seconds per second.
         leave: end with the tape; else stay until told to stop.
         watcher: told how far it is.
 
@@ -130,8 +131,8 @@ async def run_demo(
                 _connect(fitted, venue),
                 database=own,
                 cache=cache,
-                clock=EventClock(),
-                paced=speed == "max",
+                clock=EventClock(facts.start_ns),
+                paced=True,
             ) as daemon,
         ):
             return await _play(daemon, venue, facts, leave, watcher)
@@ -206,7 +207,9 @@ async def _summarise(
 def _read_facts(path: Path) -> TapeFacts:
     tape = open_tape(path)
     rejected = {str(reason): count for reason, count in tape.rejected.by_reason.items()}
-    return TapeFacts(path, tape.instrument.name, tape.granularity, tape.rows, rejected)
+    return TapeFacts(
+        path, tape.instrument.name, tape.granularity, tape.rows, tape.start_ns, rejected
+    )
 
 
 def _fit(settings: Settings, facts: TapeFacts) -> Settings:
@@ -255,9 +258,10 @@ async def _empty_database(url: str) -> str:
 @asynccontextmanager
 async def _venue(facts: TapeFacts, speed: str, lockstep: Granularity) -> AsyncIterator[Venue]:
     """The venue's process; it ends with the context, and with us if we are killed."""
-    arguments = ["--tape", str(facts.path), "--speed", speed, "--exit-with-parent"]
-    if speed == "max":
-        arguments += ["--lockstep", lockstep.value]
+    if speed != "max" and facts.granularity:
+        speed = str(float(speed) * facts.granularity.seconds)
+    arguments = ["--tape", str(facts.path), "--speed", speed, "--lockstep", lockstep.value]
+    arguments += ["--exit-with-parent"]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sepd", "venue", *arguments, stdout=PIPE, start_new_session=True,
     )  # fmt: skip

@@ -25,7 +25,10 @@ from sepd.settings import load_settings
 def demo(
     config: ConfigFile = None,
     speed: Annotated[
-        str, typer.Option(metavar="max|N", help="Recorded seconds per second; max waits for sepd.")
+        str,
+        typer.Option(
+            metavar="max|N", help="Bars per second; with a tape of ticks, times real time."
+        ),
     ] = "50",
     leave: Annotated[bool, typer.Option("--exit", help="End with the tape.")] = False,
     as_json: AsJson = False,

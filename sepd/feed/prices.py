@@ -72,10 +72,17 @@ class PriceFeed:
     async def _take(self, batch: PriceBatch) -> None:
         if batch.after_transaction is not None:
             await self._transactions.wait_for(batch.after_transaction)
-        await self._deliver(batch.items)
+        await self._deliver(self._timeless(batch))
         if batch.token is not None:
             await self._queue.wait_processed(self._queue.last_sequence)
             await self._broker.acknowledge(batch.token)
+
+    def _timeless(self, batch: PriceBatch) -> Sequence[Quote | Heartbeat]:
+        """A tape's heartbeats come by the venue's clock, so they may not close candles; the one
+        at the tape's end, which waits for us, may."""
+        if not self._queue.paced or batch.token is not None:
+            return batch.items
+        return [item for item in batch.items if isinstance(item, Quote)]
 
     async def _deliver(self, items: Sequence[Quote | Heartbeat]) -> None:
         """Put `items` in order, each repair before the first item that needs it."""

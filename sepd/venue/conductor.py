@@ -121,7 +121,8 @@ class Conductor:
         self._moving = self.speed != "max"
         await (self._play_fast() if self.speed == "max" else self._play_timed(float(self.speed)))
         self._moving = False
-        pause = self._new_pause("") if self.speed == "max" else None
+        paced = any(stream.paced for stream in self.streams.prices)
+        pause = self._new_pause("") if paced else None
         self._finish(pause.token if pause else "")
 
     async def _play_fast(self) -> None:
