@@ -166,6 +166,6 @@ def show_report(report: Sequence[Any], as_json: bool) -> None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{count} {name}" for name, count in value.items()) or "none"
-    if isinstance(value, list):
-        return "; ".join(_text(next(iter(one.values()))) for one in value) or "none"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(" ".join(map(str, one.values())) for one in value) or "none"
     return str(value)

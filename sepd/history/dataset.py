@@ -43,14 +43,21 @@ class Dataset:
         root: folder of all datasets.
         instrument: what is priced.
         granularity: length of the candles; None for ticks.
+        window_candles: candles in a window; the same for the life of a dataset.
     """
 
-    def __init__(self, root: Path, instrument: Instrument, granularity: Granularity | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        instrument: Instrument,
+        granularity: Granularity | None,
+        window_candles: int = WINDOW_CANDLES,
+    ) -> None:
         self.instrument = instrument
         self.granularity = granularity
         self.folder = root / f"{instrument.name}.{granularity or 'tick'}"
         self.columns = BAR_COLUMNS if granularity else TICK_COLUMNS
-        self._step_ns = WINDOW_CANDLES * granularity.ns if granularity else _DAY_NS
+        self._step_ns = window_candles * granularity.ns if granularity else _DAY_NS
 
     def windows(self, from_ns: int, to_ns: int) -> list[Window]:
         """The windows that [from_ns, to_ns) touches, cut to it."""

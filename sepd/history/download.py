@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import structlog
@@ -17,15 +18,26 @@ from sepd.history.dataset import Dataset, Window
 from sepd.history.segment import BAR_COLUMNS, Rows
 from sepd.market.provenance import Origin, Part
 from sepd.market.rows import bar_fault
-from sepd.ports import Broker, Clock
+from sepd.ports import Clock
 from sepd.supervise import Backoff
 
 log = structlog.get_logger(__name__)
 
 CONCURRENT = 4
 ATTEMPTS = 8
+FIRST_WAIT_S = 0.5
 SETTLE_NS = 120 * NS_PER_S
 """The broker completes a candle up to a minute after its end: newer ones are not asked for."""
+
+
+class CandleSource(Protocol):
+    """The part of the broker that history needs."""
+
+    async def candles(
+        self, instrument: str, granularity: Granularity, from_ns: int, to_ns: int
+    ) -> Sequence[Candle]:
+        """Complete candles that start in [from_ns, to_ns), oldest first."""
+        ...
 
 
 class Progress(Struct, frozen=True):
@@ -49,7 +61,7 @@ class Downloader:
 
     def __init__(
         self,
-        broker: Broker,
+        broker: CandleSource,
         environment: str,
         clock: Clock,
         rng: random.Random,
@@ -108,7 +120,7 @@ class Downloader:
             self._on_progress(Progress(self._done, self._wanted, self._candles))
 
     async def _ask(self, name: str, length: Granularity, window: Window) -> Sequence[Candle]:
-        backoff = Backoff(self._rng)
+        backoff = Backoff(self._rng, FIRST_WAIT_S)
         for left in range(ATTEMPTS - 1, -1, -1):
             try:
                 return await self._broker.candles(name, length, *window)

@@ -114,12 +114,12 @@ def _import(
 
 
 def _compare(dataset: Dataset, rows: Rows, from_ns: int, to_ns: int) -> tuple[int, int]:
-    """How many rows are there already, and how many of them with other values."""
+    """How many rows are there already, and how many of them with other prices."""
     known = differing = 0
     for there in dataset.rows(from_ns, to_ns):
         first, last = np.searchsorted(rows[:, 0], [there[0, 0], there[-1, 0] + 1])
-        ours = Counter(map(tuple, there.tolist()))
-        theirs = Counter(map(tuple, rows[first:last].tolist()))
+        ours = Counter(map(tuple, there[:, :9].tolist()))
+        theirs = Counter(map(tuple, rows[first:last, :9].tolist()))
         times = {row[0] for row in ours}
         known += (ours & theirs).total()
         differing += sum(1 for row in (theirs - ours).elements() if row[0] in times)

@@ -134,6 +134,6 @@ def granularity_of(
         except ValueError:
             continue
     steps = Counter(later - earlier for earlier, later in pairwise(times) if later > earlier)
-    step = steps.most_common(1)[0][0] if steps else 0
+    step = max(steps, key=lambda one: (steps[one], -one), default=0)
     known = next((length for length in Granularity if length.ns == step), None)
     return known, chain(head, lines)
