@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 NotQuote = Candle | Heartbeat | Gap | AccountEvent | TransactionHeartbeat
 SOURCE = "stream"
-LATENCIES = 4_096
+LATENCIES = 1_024
 
 
 class Decision(Struct, frozen=True):

@@ -72,7 +72,7 @@ class MarketSettings(Section):
     granularities: tuple[Granularity, ...] = (Granularity.M5, Granularity.M15, Granularity.H1)
     max_gap_candles: int = Field(default=3, ge=1, description="a longer hole ends the bit segment")
     queue_events: int = Field(default=65_536, ge=16)
-    batch_events: int = Field(default=512, ge=1)
+    batch_events: int = Field(default=256, ge=1)
 
     _lists = field_validator("granularities", mode="before")(_split)
 

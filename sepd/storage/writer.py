@@ -18,7 +18,7 @@ from sepd.storage.link import Link
 
 log = structlog.get_logger(__name__)
 
-_BATCH_ROWS = 8_192
+_BATCH_ROWS = 2_048
 _INTERVAL_S = 0.05
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 

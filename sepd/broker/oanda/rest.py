@@ -24,7 +24,7 @@ from sepd.supervise import Backoff
 
 BODY_LIMIT = 1 << 20
 BULK_LIMIT = 32 << 20
-STREAM_BUFFER = 1 << 18
+STREAM_BUFFER = 1 << 15
 HOSTS = {
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
     "live": ("https://api-fxtrade.oanda.com", "https://stream-fxtrade.oanda.com"),
