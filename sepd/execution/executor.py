@@ -20,6 +20,8 @@ from sepd.domain.order import Done, OrderIntent, OrderState, Purpose, Refused
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
 from sepd.execution import machine
+from sepd.execution.durable import Job, make_durable, verify
+from sepd.execution.exits import ExitFile
 from sepd.execution.failpoints import failpoint
 from sepd.execution.intent import repeated
 from sepd.execution.ledger import Ledger
@@ -43,12 +45,6 @@ class Timing(Struct, frozen=True):
     retry_s: float = 1.0
 
 
-class _Job(Struct, frozen=True):
-    intent: OrderIntent
-    signal: Signal
-    snapshot: bytes
-
-
 class Executor:
     """Carries intents out and keeps the account's record.
 
@@ -59,6 +55,7 @@ class Executor:
         last_transaction_id: newest id that the store has applied.
         workers: orders on their way at the same time; 1 makes transaction ids deterministic.
         queue: entries that may wait; more are refused. Exits are never refused.
+        exits: where exits are kept that the database cannot take; None sends none without it.
     """
 
     def __init__(
@@ -73,6 +70,7 @@ class Executor:
         last_transaction_id: int = 0,
         workers: int = 8,
         queue: int = 256,
+        exits: ExitFile | None = None,
         timing: Timing = Timing(),  # noqa: B008 - frozen
     ) -> None:
         self._broker = broker
@@ -83,6 +81,7 @@ class Executor:
         self._observe = observe
         self._workers = workers
         self._queue = queue
+        self._exits = exits
         self._timing = timing
         self._transactions = Transactions(
             broker,
@@ -93,7 +92,7 @@ class Executor:
             retry_s=timing.retry_s,
         )
         self._orders: dict[str, Order] = {}
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._trades: dict[int, str] = {}
         self._adopted: deque[str] = deque()
         self._ended: deque[str] = deque()
@@ -144,7 +143,7 @@ class Executor:
         if intent.purpose is Purpose.ENTRY and self._waiting.qsize() >= self._queue:
             return "queue_full"
         self._orders[intent.id] = Order(intent)
-        self._jobs[intent.id] = _Job(intent, signal, snapshot)
+        self._jobs[intent.id] = Job(intent, signal, snapshot)
         self._ledger.reserve(intent)
         failpoint("submit.after_reserve")
         self._numbered += 1
@@ -175,24 +174,11 @@ class Executor:
         while True:
             _, _, intent_id = await self._waiting.get()
             failpoint("work.dequeued")
-            await self._step(intent_id, await self._commit(self._jobs[intent_id]))
+            await self._step(
+                intent_id, await make_durable(self._store, self._exits, self._jobs[intent_id])
+            )
             self._unfinished -= 1
             await self._transactions.moved()
-
-    async def _commit(self, job: _Job) -> machine.Committed | machine.NotCommitted:
-        failpoint("commit.before")
-        try:
-            await self._store.commit_intent(job.intent, job.signal, job.snapshot)
-        except InvariantViolated as error:
-            failpoint("commit.duplicate")
-            log.error("intent_not_committed", intent=job.intent.id, reason=str(error))
-            return machine.NotCommitted("duplicate_intent")
-        except TransientError as error:
-            failpoint("commit.failed")
-            log.error("intent_not_committed", intent=job.intent.id, reason=str(error))
-            return machine.NotCommitted("store_unavailable")
-        failpoint("commit.after")
-        return machine.Committed()
 
     async def _step(self, intent_id: str, item: machine.Input) -> None:
         """One step of one order, and what follows from it."""
@@ -200,7 +186,9 @@ class Executor:
             order = self._orders[intent_id]
             match command:
                 case machine.Verify():
-                    await self._step(intent_id, self._verify(order.intent))
+                    now_ns, killed = self._clock.now_ns(), self._ledger.killed
+                    answer = verify(order.intent, now_ns, killed, self._fence)
+                    await self._step(intent_id, answer)
                 case machine.Send():
                     await self._send(order.intent)
                 case machine.Record():
@@ -244,17 +232,6 @@ class Executor:
             case _:
                 return False
         return True
-
-    def _verify(self, intent: OrderIntent) -> machine.Cleared | machine.Fenced:
-        failpoint("verify.before")
-        entry = intent.purpose is Purpose.ENTRY
-        expired = entry and self._clock.now_ns() >= intent.expires_ns
-        reason = "expired" if expired else self._fence(intent)
-        if reason:
-            failpoint("verify.fenced")
-            return machine.Fenced(reason)
-        failpoint("verify.after")
-        return machine.Cleared()
 
     async def _send(self, intent: OrderIntent) -> None:
         failpoint("send.before")
@@ -312,9 +289,11 @@ class Executor:
             await self._step(intent_id, machine.Absent())
             return
         failpoint("scan.found")
-        for event in found:
-            if event.transaction_id <= self.last_transaction_id:
-                self._transition(intent_id, event)
+        known = [event for event in found if event.transaction_id <= self.last_transaction_id]
+        for event in known:
+            self._transition(intent_id, event)
+        if known:
+            await self._record(self._orders[intent_id])
         self.offer(events)
 
     async def _wait(self, intent_id: str) -> None:
@@ -323,7 +302,7 @@ class Executor:
         failpoint("quiet.after")
         await self._step(intent_id, machine.QuietElapsed())
 
-    async def _repeat(self, job: _Job) -> None:
+    async def _repeat(self, job: Job) -> None:
         """Attempt an exit again, later each time."""
         failpoint("repeat.before")
         await asyncio.sleep(self._timing.retry_s * min(job.intent.attempt + 1, 30))

@@ -11,7 +11,9 @@ EVERYTHING = ""
 
 
 class Ledger(Protocol):
-    """The risk book, as execution sees it."""
+    """The risk book, as execution sees it. `killed` is why no entry may leave, or empty."""
+
+    killed: str
 
     def reserve(self, intent: OrderIntent) -> None:
         """The intent counts as held."""
@@ -31,4 +33,8 @@ class Ledger(Protocol):
 
     def apply(self, event: AccountEvent) -> bool:
         """Take an account event; False if it was taken before."""
+        ...
+
+    def exits(self, trade_id: int) -> bool:
+        """Whether an exit of this trade is under way."""
         ...

@@ -62,9 +62,10 @@ class Committed(Struct, frozen=True):
 
 
 class NotCommitted(Struct, frozen=True):
-    """The intent is not durable, so nothing may be sent."""
+    """The intent is not durable, so nothing may be sent; `again` if it may be later."""
 
     reason: str
+    again: bool = False
 
 
 class Cleared(Struct, frozen=True):
@@ -165,8 +166,10 @@ def _before_sending(order: Order, item: Committed | NotCommitted | Cleared | Fen
     match order.state, item:
         case OrderState.NEW, Committed():
             return replace(order, state=OrderState.INTENT), (Verify(),)
-        case OrderState.NEW, NotCommitted(reason):
-            return _ended(order, OrderState.EXPIRED, reason), (Release(),)
+        case OrderState.NEW, NotCommitted(reason, again):
+            retry = again and order.intent.purpose is Purpose.EXIT
+            commands: tuple[Command, ...] = (Release(), Repeat()) if retry else (Release(),)
+            return _ended(order, OrderState.EXPIRED, reason), commands
         case OrderState.INTENT, Cleared():
             return replace(order, state=OrderState.SENT), (Send(),)
         case OrderState.INTENT, Fenced(reason):

@@ -17,6 +17,7 @@ from sepd.domain.account import AccountSnapshot, OpenTrade, PendingOrder
 from sepd.domain.order import OrderState
 from sepd.errors import TransientError
 from sepd.execution.executor import Executor
+from sepd.execution.exits import ExitFile, restore_exits
 from sepd.execution.failpoints import failpoint
 from sepd.execution.ledger import EVERYTHING, Ledger
 from sepd.execution.machine import FINAL, Order
@@ -97,12 +98,17 @@ def quarantine(
         ledger.unblock(instrument, CAUSE)
 
 
-async def recover(broker: Broker, store: Store) -> Recovery:
+async def recover(broker: Broker, store: Store, exits: ExitFile | None = None) -> Recovery:
     """Apply what the store has missed until it stands where the broker stands, then compare.
+
+    Args:
+        exits: where exits were kept that the store could not take; they are brought in first.
 
     Raises:
         TransientError: broker or store away, or the account does not stand still.
     """
+    if exits is not None:
+        await restore_exits(store, exits)
     await store.record_baseline(broker.account_id, await broker.account())
     state = await store.load_state(broker.account_id)
     failpoint("recover.loaded")
@@ -144,11 +150,14 @@ async def watch(
     every_s: float,
     report: Callable[[Sequence[Difference]], None],
     before: Sequence[Difference] = (),
+    exits: ExitFile | None = None,
 ) -> None:
     """Compare again and again; entries of what differs stay blocked until it does not."""
     while True:
         await asyncio.sleep(every_s)
         try:
+            if exits is not None:
+                await restore_exits(store, exits)
             found = await audit(broker, store, executor)
         except TransientError:
             continue

@@ -42,7 +42,7 @@ from sepd.execution.machine import (
     Wait,
     handle,
 )
-from tests.support.desk import held
+from tests.support.gate import held
 from tests.support.trading import ACCOUNT, NOON, make_entry, make_signal
 
 S = OrderState

@@ -14,7 +14,7 @@ from sepd.execution.reconcile import Difference, Kind, Remedy, compare, quaranti
 from sepd.ports import StoredOrder, StoredPosition, StoredState
 from sepd.risk.reason import Reason
 from tests.support.broker import FakeBroker
-from tests.support.desk import make_book, verdict
+from tests.support.gate import make_book, verdict
 from tests.support.store import FaultyStore
 from tests.support.trading import EUR_USD, NOON, make_entry, make_signal
 

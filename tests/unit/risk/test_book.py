@@ -20,7 +20,7 @@ from sepd.ports import DayLedger, StoredState
 from sepd.risk.book import Book
 from sepd.risk.exposure import Valuation
 from sepd.risk.reason import Reason
-from tests.support.desk import account, held, limits, make_book, verdict
+from tests.support.gate import account, held, limits, make_book, verdict
 from tests.support.trading import NOON, S, make_entry, make_signal, quote
 
 DAY = 86_400 * S

@@ -14,7 +14,7 @@ from sepd.execution.intent import exit_intent
 from sepd.risk.book import Book
 from sepd.risk.gate import Accepted, Refused, RiskSnapshot, assess, assess_exit
 from sepd.risk.reason import Reason
-from tests.support.desk import (
+from tests.support.gate import (
     INSTRUMENTS,
     held,
     limits,

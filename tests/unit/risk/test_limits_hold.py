@@ -20,7 +20,7 @@ from sepd.execution.intent import entry_intent
 from sepd.risk.gate import Accepted, assess
 from sepd.risk.situation import EntryRequest
 from sepd.settings import RiskSettings
-from tests.support.desk import INSTRUMENTS, make_book
+from tests.support.gate import INSTRUMENTS, make_book
 from tests.support.trading import ACCOUNT, NOON, S, make_signal
 
 HOME = {"USD": Decimal("0.8"), "EUR": Decimal("0.88"), "CHF": Decimal("0.8"), "GBP": Decimal(1)}

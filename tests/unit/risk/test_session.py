@@ -16,7 +16,7 @@ from sepd.risk.day import trading_day
 from sepd.risk.gate import Accepted, assess
 from sepd.risk.reason import Reason
 from sepd.risk.session import held_over_close
-from tests.support.desk import limits, make_book, request, verdict
+from tests.support.gate import limits, make_book, request, verdict
 from tests.support.trading import NOON, S, make_signal, quote
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -16,7 +16,7 @@ from sepd.risk.sizing import (
     target_points,
     units_at_risk,
 )
-from tests.support.desk import limits
+from tests.support.gate import limits
 from tests.support.trading import EUR_USD, USD_JPY
 
 FINE = replace(EUR_USD, trade_units_precision=2, minimum_trade_size=Decimal("0.5"))

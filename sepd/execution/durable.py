@@ -1,0 +1,78 @@
+"""What must be true before an order is sent: it is durable, valid, and ours to send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from msgspec import Struct
+
+from sepd.domain.order import OrderIntent, Purpose
+from sepd.domain.signal import Signal
+from sepd.errors import InvariantViolated, TransientError
+from sepd.execution.exits import ExitFile, ExitRecord
+from sepd.execution.failpoints import failpoint
+from sepd.execution.machine import Cleared, Committed, Fenced, NotCommitted
+from sepd.ports import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Job(Struct, frozen=True):
+    """An intent with what is committed beside it."""
+
+    intent: OrderIntent
+    signal: Signal
+    snapshot: bytes
+
+
+async def make_durable(store: Store, exits: ExitFile | None, job: Job) -> Committed | NotCommitted:
+    """Commit the intent; while the database is away an exit is kept in the file instead."""
+    failpoint("commit.before")
+    try:
+        await store.commit_intent(job.intent, job.signal, job.snapshot)
+    except InvariantViolated as error:
+        failpoint("commit.duplicate")
+        log.error("intent_not_committed", intent=job.intent.id, reason=str(error))
+        return NotCommitted("duplicate_intent")
+    except TransientError as error:
+        failpoint("commit.failed")
+        log.error("intent_not_committed", intent=job.intent.id, reason=str(error))
+        return _keep(exits, job)
+    failpoint("commit.after")
+    return Committed()
+
+
+def verify(
+    intent: OrderIntent, now_ns: int, killed: str, fence: Callable[[OrderIntent], str]
+) -> Cleared | Fenced:
+    """Whether the intent may still be sent. Entries expire and are killed; exits are not.
+
+    Args:
+        fence: says why this process may not send, or an empty text.
+    """
+    failpoint("verify.before")
+    entry = intent.purpose is Purpose.ENTRY
+    if entry and now_ns >= intent.expires_ns:
+        reason = "expired"
+    elif entry and killed:
+        reason = "killed"
+    else:
+        reason = fence(intent)
+    if reason:
+        failpoint("verify.fenced")
+        return Fenced(reason)
+    failpoint("verify.after")
+    return Cleared()
+
+
+def _keep(exits: ExitFile | None, job: Job) -> Committed | NotCommitted:
+    if exits is not None and job.intent.purpose is Purpose.EXIT:
+        try:
+            exits.append(ExitRecord(job.intent, job.signal, job.snapshot.decode()))
+        except OSError as error:
+            log.error("exit_not_kept", intent=job.intent.id, reason=str(error))
+        else:
+            failpoint("commit.kept")
+            return Committed()
+    return NotCommitted("store_unavailable", again=True)
