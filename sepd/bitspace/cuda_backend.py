@@ -23,6 +23,7 @@ from sepd.bitspace.parameters import Parameters
 CHUNK: Final = 1 << 22  # windows per launch of a long batch
 DIRECT: Final = 1 << 12  # windows up to which the kernel works on host memory
 _UP, _DOWN = 1, 2  # cudaMemcpyKind
+_OPAQUE: Final = np.dtype((np.void, cuda_job.JOB.itemsize))  # CuPy would walk the fields
 
 
 def device_missing() -> str | None:
@@ -176,7 +177,7 @@ class Prepared:
         job["bits"] += np.uint64(4 * cuda_job.PAD_WORDS)
         job["starts"] += np.uint64(4 * cuda_job.PAD_WORDS)
         job["length"], job["stride"] = place.length, place.stride
-        return job
+        return job.view(_OPAQUE)
 
 
 class Lane:
@@ -269,8 +270,8 @@ def _fill(buffer: NDArray[np.uint8], place: Layout, stream: Bitstream, low: int)
 def _columns(buffer: NDArray[np.uint8], place: Layout) -> dict[str, NDArray[Any]]:
     """The output arrays of one batch as views of its buffer."""
     return {
-        name: np.ndarray(shape, dtype, buffer, place.offsets[name])[..., : place.length]
-        for name, shape, dtype in place.outputs
+        name: np.ndarray(shape, dtype, buffer, offset, strides)
+        for name, shape, dtype, offset, strides in place.outputs
     }
 
 

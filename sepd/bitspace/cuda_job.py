@@ -14,6 +14,7 @@ from sepd.bitspace.parameters import WINDOW_MAX, Parameters
 
 TILE: Final = 768  # windows that a warp measures from one staging of planes
 SPAN: Final = 512  # windows that a warp keeps in shared memory to damp
+LIVE_SPAN: Final = 144  # the same in a launch for a small batch
 PLANE_WORDS: Final = 30
 PAD_WORDS: Final = 8  # 32-bit words of zeros before bit 0: the farthest that a window reaches
 TAIL_WORDS: Final = 64  # words behind the last bit that a staging may touch
@@ -32,6 +33,7 @@ KERNELS: Final = (
 CONSTANTS: Final = {
     "TILE": TILE,
     "SPAN": SPAN,
+    "LIVE_SPAN": LIVE_SPAN,
     "PLANE_WORDS": PLANE_WORDS,
     "STATE_STRIDE": STATE_STRIDE,
     "STATES": STATES,
@@ -134,7 +136,6 @@ class Launch:
 
 
 _PLANES_BYTES: Final = 4 * 4 * PLANE_WORDS
-_HISTORY_BYTES: Final = 16 * (SPAN + SPAN // 8)
 _FIXED_BYTES: Final = 32 + 4 * STATES
 
 
@@ -153,19 +154,20 @@ def launch(chosen: Parameters, *, bulk: bool, counts: bool, limit: int) -> Launc
 
 
 def _damped_launch(chosen: Parameters, products: int, *, bulk: bool, limit: int) -> Launch:
-    each = _HISTORY_BYTES + _PLANES_BYTES
-    tile = SPAN - -(-chosen.iterations // 8) * 8
-    if not bulk:
-        return Launch("damped_metrics_live", 32, each, tile, False)
-    rates = -(-len(tables.decay_steps()) // 16) * 16
+    span = SPAN if bulk else LIVE_SPAN
+    each = 16 * (span + span // 8) + _PLANES_BYTES
+    tile = span - -(-chosen.iterations // 8) * 8
     gains = 4 * chosen.iterations * (tables.DECAY_STEPS + 1)
+    if not bulk:
+        return Launch("damped_metrics_live", 32, each + gains, tile, False)
+    rates = -(-len(tables.decay_steps()) // 16) * 16
     fixed = _FIXED_BYTES + products + gains + rates
     warps = min(16, (limit - fixed) // each)
     kernel = "damped_metrics_tolerant" if chosen.tolerance else "damped_metrics"
     return Launch(kernel, 32 * warps, fixed + warps * each, tile, True)
 
 
-type Output = tuple[str, tuple[int, ...], np.dtype[Any]]
+type Output = tuple[str, tuple[int, ...], np.dtype[Any], int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +175,7 @@ class Layout:
     """Where one batch lies in one buffer: bits and starts in front, then every output.
 
     offsets : byte offset of each array, all multiples of 16
-    outputs : name, shape with padded rows, dtype of each output
+    outputs : name, shape, dtype, byte offset and strides of each output
     inputs : bytes of the two inputs; total : bytes of everything
     """
 
@@ -187,19 +189,24 @@ class Layout:
 
 @lru_cache(maxsize=64)
 def layout(length: int, iterations: int, *, path: bool) -> Layout:
-    """The layout of `length` windows."""
+    """The layout of `length` windows; every row is padded to a multiple of 16."""
     stride = -(-length // 16) * 16
     words = -(-(PAD_WORDS + -(-length // 32) + TAIL_WORDS) // 4) * 4
-    short, octet = np.dtype(np.int16), np.dtype(np.uint8)
-    outputs: list[Output] = [("metrics", (4, stride), short), ("counts", (4, stride), octet)]
+    rows: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
+        "metrics": ((4,), np.int16),
+        "counts": ((4,), np.uint8),
+    }
     if iterations:
-        outputs.append(("damped", (4, stride), short))
-        outputs += [("decay", (stride,), octet), ("steps", (stride,), octet)]
-        outputs.append(("converged", (stride,), np.dtype(np.bool_)))
+        rows |= {"damped": ((4,), np.int16), "decay": ((), np.uint8), "steps": ((), np.uint8)}
+        rows["converged"] = ((), np.bool_)
     if path:
-        outputs.append(("path", (iterations + 1, 4, stride), short))
-    offsets, total = {"bits": 0, "starts": 4 * words}, 8 * words
-    for name, shape, dtype in outputs:
+        rows["path"] = ((iterations + 1, 4), np.int16)
+    offsets, outputs, total = {"bits": 0, "starts": 4 * words}, [], 8 * words
+    for name, (shape, kind) in rows.items():
+        dtype = np.dtype(kind)
+        row = stride * dtype.itemsize
+        strides = tuple(row * prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        outputs.append((name, (*shape, length), dtype, total, (*strides, dtype.itemsize)))
         offsets[name] = total
-        total += prod(shape) * dtype.itemsize
+        total += prod(shape) * row
     return Layout(length, stride, offsets, tuple(outputs), 8 * words, total)

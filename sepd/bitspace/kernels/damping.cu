@@ -55,9 +55,13 @@ __device__ __forceinline__ void store_bytes(u8 *row, i64 at, const int (&v)[4])
 // Whether a segment starts among the `count` plane bits that end at `last`.
 __device__ bool crossed(const u32 *starts, int last, int count)
 {
-    for (int bit = last - count + 1; bit <= last; ++bit)
-        if (starts[bit >> 5] >> (bit & 31) & 1) return true;
-    return false;
+    const int first = last - count + 1;
+    u32 found = starts[first >> 5] & ~0u << (first & 31);
+    for (int word = (first >> 5) + 1; word <= last >> 5; ++word) {
+        if (found) return true;
+        found = starts[word];
+    }
+    return found << (31 - (last & 31));
 }
 
 // Damp the windows `at` … `at` + 3 of the warp's history and store them from `window` on.
@@ -116,12 +120,29 @@ __device__ __forceinline__ void damp_four(const Job &job, const Tables &tables,
                     if (bad >> j & 1) job.path[(4 * i + row) * job.stride + window + j] = INVALID;
 }
 
+// Begin to copy the gains to shared memory; `arrive` waits for them.
+__device__ void send_gains(const Job &job, int *shared)
+{
+    const int4 *const source = reinterpret_cast<const int4 *>(job.gains);
+    const u32 target = u32(__cvta_generic_to_shared(shared));
+    for (int i = threadIdx.x; i < job.iterations * (DECAY_STEPS + 1) / 4; i += blockDim.x)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target + 16 * i),
+                     "l"(source + i));
+    asm volatile("cp.async.commit_group;");
+}
+
+__device__ void arrive()
+{
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
 template <bool EXACT, bool SHARED> __device__ __forceinline__ void damp_all(const Job &job)
 {
     extern __shared__ __align__(16) u32 shared[];
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, warps = blockDim.x >> 5;
-    int4 *const history = reinterpret_cast<int4 *>(shared) + warp * (SPAN + SPAN / 8);
-    u32 *const behind = shared + warps * (SPAN + SPAN / 8) * 4;
+    const int span = SHARED ? SPAN : LIVE_SPAN;  // a small batch goes to many small blocks
+    int4 *const history = reinterpret_cast<int4 *>(shared) + warp * (span + span / 8);
+    u32 *const behind = shared + warps * (span + span / 8) * 4;
     Planes &planes = reinterpret_cast<Planes *>(behind)[warp];
     Tables tables = tables_of(job);
     if (SHARED) {
@@ -137,12 +158,16 @@ template <bool EXACT, bool SHARED> __device__ __forceinline__ void damp_all(cons
         fill(decay_steps, job.decay_steps, job.rates);
         tables = {expectation, overlap, states, decay_steps, gains};
         __syncthreads();
+    } else {
+        int *const gains = reinterpret_cast<int *>(behind + warps * sizeof(Planes) / 4);
+        send_gains(job, gains);
+        tables.gains = gains;
     }
-    const int lead = (job.iterations + 7) & ~7, yield = SPAN - lead;
+    const int lead = (job.iterations + 7) & ~7, yield = span - lead;
     for (i64 tile = i64(blockIdx.x) * warps + warp; tile * yield < job.length;
          tile += i64(gridDim.x) * warps) {
         const i64 head = tile * yield - lead, first = (head >> 5) - 2;
-        const int count = int(min(i64(SPAN), job.length - head));
+        const int count = int(min(i64(span), job.length - head));
         const int origin = int(head - first * 32);
         const bool any = stage(job, tables.expectation, planes, first, lane);
         for (int at = lane * 8; at < count; at += 256) {
@@ -152,6 +177,7 @@ template <bool EXACT, bool SHARED> __device__ __forceinline__ void damp_all(cons
             if (any) void_crossed(job, planes, origin + at, out);
             if (at >= lead) store<true>(job, head + at, out);
         }
+        if (!SHARED) arrive();
         __syncwarp();
         for (int at = lead + lane * 4; at < count; at += 128) {
             u32 bad = 0;
