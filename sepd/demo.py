@@ -23,13 +23,17 @@ from sepd.clock import EventClock, SystemClock
 from sepd.daemon import Daemon, open_daemon, services, stop_on_signals
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError, InputError, TransientError
+from sepd.market.rows import RejectedRow
 from sepd.market.tape import open_tape, sample_path
 from sepd.settings import BrokerSettings, MarketSettings, RuleSettings, Settings
+from sepd.storage.faults import database_errors
 
 DATABASE = "sepd_demo"
 TICK_BASE = Granularity.M1
 TICK_COARSER = (Granularity.M5, Granularity.M15, Granularity.H1)
 TICK_RULE = (Granularity.M5, Granularity.M15)
+LISTED_ROWS = 100
+CONNECT_S = 10.0
 VENUE_STOP_S = 10.0
 POLL_S = 0.2
 
@@ -55,6 +59,7 @@ class TapeFacts(Struct, frozen=True):
     rows: int
     start_ns: int
     rejected: dict[str, int]
+    rejected_rows: list[RejectedRow]
 
 
 class Summary(Struct, frozen=True):
@@ -63,7 +68,10 @@ class Summary(Struct, frozen=True):
     tape: str
     tape_rows: int
     rows_rejected: dict[str, int]
-    venue_quotes_sent: int
+    rejected_rows: list[RejectedRow]
+    quotes_sent: int
+    quotes_in: int
+    quotes_stored: int
     events_in: int
     candles_in: int
     candles_stored: int
@@ -185,7 +193,10 @@ async def _summarise(
         tape=facts.path.name,
         tape_rows=facts.rows,
         rows_rejected=facts.rejected,
-        venue_quotes_sent=int(state["quotes_played"]),
+        rejected_rows=facts.rejected_rows,
+        quotes_sent=int(state["quotes_played"]),
+        quotes_in=report.quotes,
+        quotes_stored=totals.ticks,
         events_in=report.events,
         candles_in=sum(sum(one.candles.values()) for one in report.instruments.values()),
         candles_stored=totals.candles,
@@ -208,7 +219,13 @@ def _read_facts(path: Path) -> TapeFacts:
     tape = open_tape(path)
     rejected = {str(reason): count for reason, count in tape.rejected.by_reason.items()}
     return TapeFacts(
-        path, tape.instrument.name, tape.granularity, tape.rows, tape.start_ns, rejected
+        path=path,
+        instrument=tape.instrument.name,
+        granularity=tape.granularity,
+        rows=tape.rows,
+        start_ns=tape.start_ns,
+        rejected=rejected,
+        rejected_rows=tape.rejected.listed[:LISTED_ROWS],
     )
 
 
@@ -240,17 +257,18 @@ def _connect(settings: Settings, venue: Venue) -> Settings:
 
 async def _empty_database(url: str) -> str:
     """Address of the demo's own database, made anew on the server of `url`."""
-    admin = await asyncpg.connect(url)
-    try:
-        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {DATABASE}")
-    except asyncpg.PostgresError as error:
-        raise ConfigError(
-            f"The demo cannot make its database {DATABASE}: {error}. "
-            "Give the user of DATABASE_URL the right CREATEDB."
-        ) from None
-    finally:
-        await admin.close()
+    with database_errors(url):
+        admin = await asyncpg.connect(url, timeout=CONNECT_S)
+        try:
+            await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+            await admin.execute(f"CREATE DATABASE {DATABASE}")
+        except asyncpg.InsufficientPrivilegeError:
+            raise ConfigError(
+                f"The demo may not make its database {DATABASE} there. "
+                "Give the user of DATABASE_URL the right CREATEDB."
+            ) from None
+        finally:
+            await admin.close()
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"/{DATABASE}"))
 

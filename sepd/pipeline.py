@@ -52,6 +52,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.events = 0
+        self.quotes = 0
         self.signals = 0
         self.orders = 0
         self.refused: Counter[str] = Counter()
@@ -121,6 +122,7 @@ class Pipeline:
         for event in batch:
             payload = event.payload
             if isinstance(payload, Quote):
+                self.tally.quotes += 1
                 newest[payload.instrument] = payload
                 self._book.observe(payload)
                 done = self._views[payload.instrument].quote(payload)

@@ -101,6 +101,7 @@ class Report:
             pl=ProfitStatus(self.book.realized, self.book.balance, self.currency),
             risk=self._risk(now_ns),
             events=tally.events,
+            quotes=tally.quotes,
             memory_mb=round(self.process.memory_info().rss / MEBI, 1),
             last_error=self.health.last_error,
         )

@@ -115,6 +115,7 @@ class Status(Struct, frozen=True):
     pl: ProfitStatus
     risk: RiskStatus
     events: int
+    quotes: int
     memory_mb: float
     last_error: str | None
 

@@ -38,11 +38,26 @@ def run(arguments: list[str] | None = None) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else EXIT_USAGE
     except SepdError as error:
-        typer.echo(f"sepd: {redact_text(str(error))}", err=True)
-        return exit_status(error)
+        return _explain(error)
+    except BaseExceptionGroup as group:
+        named = group.subgroup(SepdError)
+        if named is None:
+            raise
+        return _explain(_first(named))
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _explain(error: SepdError) -> int:
+    typer.echo(f"sepd: {redact_text(str(error))}", err=True)
+    return exit_status(error)
+
+
+def _first(group: BaseExceptionGroup[SepdError]) -> SepdError:
+    """The first error of ours in a group of tasks that ended together."""
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def exit_status(error: SepdError) -> int:

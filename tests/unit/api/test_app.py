@@ -49,6 +49,7 @@ RUNNING = Status(
     pl=ProfitStatus(Decimal("1.23450"), Decimal("100001.23450"), "USD"),
     risk=RiskStatus("", Decimal(0), Decimal(3000), {}),
     events=99,
+    quotes=90,
     memory_mb=80.0,
     last_error=None,
 )
