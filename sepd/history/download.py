@@ -87,8 +87,8 @@ class Downloader:
         length = dataset.granularity
         if length is None:
             raise InputError("OANDA keeps no history of ticks; download candles.")
-        latest = length.floor(self._clock.now_ns() - SETTLE_NS)
-        windows = dataset.missing(length.floor(from_ns), min(to_ns, latest))
+        settled = _settled_ns(length, self._clock.now_ns() - SETTLE_NS)
+        windows = dataset.missing(length.floor(from_ns), min(to_ns, settled))
         self._wanted += len(windows)
         before = self._candles
         todo = iter(windows)
@@ -130,6 +130,13 @@ class Downloader:
                 log.warning("candles_again", instrument=name, error=str(error), left=left)
                 await asyncio.sleep(backoff.next_s())
         raise AssertionError("unreachable")
+
+
+def _settled_ns(length: Granularity, now_ns: int) -> int:
+    """No candle that starts before this is still open; long ones are not aligned to UTC."""
+    if length.ns <= Granularity.H1.ns:
+        return length.floor(now_ns)
+    return now_ns - length.ns + 1
 
 
 def to_rows(candles: Sequence[Candle]) -> Rows:
