@@ -21,6 +21,7 @@ TAIL_WORDS: Final = 64  # words behind the last bit that a staging may touch
 STATE_STRIDE: Final = 77  # spreads the states of one warp over the banks of shared memory
 STATES: Final = WINDOW_MAX * STATE_STRIDE
 COPIES: Final = 32
+LINE: Final = 128  # bytes; a warp's store across two lines costs a third of the bandwidth
 KERNELS: Final = (
     "window_metrics",
     "window_metrics_counts",
@@ -174,7 +175,7 @@ type Output = tuple[str, tuple[int, ...], np.dtype[Any], int, tuple[int, ...]]
 class Layout:
     """Where one batch lies in one buffer: bits and starts in front, then every output.
 
-    offsets : byte offset of each array, all multiples of 16
+    offsets : byte offset of each array, all multiples of a cache line
     outputs : name, shape, dtype, byte offset and strides of each output
     inputs : bytes of the two inputs; total : bytes of everything
     """
@@ -189,9 +190,9 @@ class Layout:
 
 @lru_cache(maxsize=64)
 def layout(length: int, iterations: int, *, path: bool) -> Layout:
-    """The layout of `length` windows; every row is padded to a multiple of 16."""
-    stride = -(-length // 16) * 16
-    words = -(-(PAD_WORDS + -(-length // 32) + TAIL_WORDS) // 4) * 4
+    """The layout of `length` windows; every row begins on a cache line."""
+    stride = -(-length // LINE) * LINE
+    words = -(-(PAD_WORDS + -(-length // 32) + TAIL_WORDS) // LINE) * LINE
     rows: dict[str, tuple[tuple[int, ...], type[np.generic]]] = {
         "metrics": ((4,), np.int16),
         "counts": ((4,), np.uint8),
