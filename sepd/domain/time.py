@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from sepd.errors import InputError
 
 NS_PER_S = 1_000_000_000
-_DAY_NS: dict[str, int] = {}
+_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:")
+_MINUTE_NS: dict[str, int] = {}
+_REFUSED = "{!r} is not a UTC time such as 2014-05-01T00:00:00Z."
 
 
 def parse_time(text: str) -> int:
@@ -16,33 +19,33 @@ def parse_time(text: str) -> int:
     Raises:
         InputError: the text is not such an instant.
     """
+    minute = _MINUTE_NS.get(text[:17])
+    if minute is None:
+        minute = _minute_ns(text)
+    second, fraction = text[17:19], text[19:-1]
+    digits = second + fraction[1:]
+    if (
+        not (digits.isdecimal() and digits.isascii() and len(second) == 2 and second < "60")
+        or text[-1] not in "Zz"
+        or (fraction and (fraction[0] != "." or not 2 <= len(fraction) <= 10))
+    ):
+        raise InputError(_REFUSED.format(text[:40]))
+    nanos = int(fraction[1:].ljust(9, "0")) if fraction else 0
+    return minute + int(second) * NS_PER_S + nanos
+
+
+def _minute_ns(text: str) -> int:
+    """The minute that begins an RFC 3339 text; cached: a tape names the same one very often."""
+    minute = text[:17]
     try:
-        if text[10] not in "Tt " or text[13] != ":" or text[16] != ":" or text[-1] not in "Zz":
+        if not _MINUTE.fullmatch(minute):
             raise ValueError
-        day = _day_ns(text[:10])
-        hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
-        fraction = text[19:-1]
-        if fraction:
-            if fraction[0] != "." or not fraction[1:].isdecimal() or len(fraction) > 10:
-                raise ValueError
-            nanos = int(fraction[1:].ljust(9, "0"))
-        else:
-            nanos = 0
-        if hour > 23 or minute > 59 or second > 59 or min(hour, minute, second) < 0:
-            raise ValueError
-    except (ValueError, IndexError):
-        raise InputError(f"{text[:40]!r} is not a UTC time such as 2014-05-01T00:00:00Z.") from None
-    return day + (hour * 3600 + minute * 60 + second) * NS_PER_S + nanos
-
-
-def _day_ns(day: str) -> int:
-    """Midnight of `YYYY-MM-DD`; cached, because a tape names the same day very often."""
-    known = _DAY_NS.get(day)
-    if known is None:
-        if len(_DAY_NS) > 4096:
-            _DAY_NS.clear()
-        midnight = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
-        known = _DAY_NS[day] = int(midnight.timestamp()) * NS_PER_S
+        start = datetime.strptime(minute[:10] + minute[11:], "%Y-%m-%d%H:%M:").replace(tzinfo=UTC)
+    except ValueError:
+        raise InputError(_REFUSED.format(text[:40])) from None
+    if len(_MINUTE_NS) > 4096:
+        _MINUTE_NS.clear()
+    known = _MINUTE_NS[minute] = int(start.timestamp()) * NS_PER_S
     return known
 
 

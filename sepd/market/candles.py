@@ -143,6 +143,10 @@ class CandleBuilder:
         done += self.advance(last)
         return [*done, *self._coarse.repaired(first, last, self._end_ns - self._base_ns)]
 
+    def base_candle(self, time_ns: int) -> Candle | None:
+        """The complete base candle that starts at `time_ns`, while it is kept."""
+        return self._coarse.base_candle(time_ns)
+
     def correct(self, candle: Candle) -> Sequence[Candle]:
         """Put the broker's own complete base candle in place of ours.
 

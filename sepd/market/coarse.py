@@ -58,6 +58,10 @@ class CoarseCandles:
             start = length.floor(candle.time_ns)
             self._open[length] = max(start, self._open.get(length, start))
 
+    def base_candle(self, time_ns: int) -> Candle | None:
+        """The base candle that starts at `time_ns`; None if there is none or not any more."""
+        return self._built.get(time_ns)
+
     def close(self, now_ns: int) -> list[Candle]:
         """Candles of the periods that end by `now_ns`, finest first."""
         done = []
