@@ -106,6 +106,9 @@ class Instrument(Struct, frozen=True):
         return Decimal(points).scaleb(-self.display_precision)
 
 
+_MOST_DIGITS = 40
+
+
 def parse_points(text: str, precision: int) -> int:
     """Points of a decimal price text, exactly and without going through Decimal.
 
@@ -116,7 +119,8 @@ def parse_points(text: str, precision: int) -> int:
     if len(fraction) > precision:
         fraction = fraction[:precision] + fraction[precision:].rstrip("0")
     digits = whole + fraction.ljust(precision, "0")
-    if not whole or len(fraction) > precision or not (digits.isdecimal() and digits.isascii()):
+    plain = whole and digits.isdecimal() and digits.isascii() and len(digits) <= _MOST_DIGITS
+    if not plain or len(fraction) > precision:
         raise InputError(f"{text[:40]!r} is not a price with at most {precision} decimals.")
     return int(digits)
 
