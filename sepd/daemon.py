@@ -20,6 +20,8 @@ from msgspec import to_builtins
 from sepd.api.app import serve
 from sepd.api.report import Health, Report
 from sepd.api.schema import OrderCounts, Status
+from sepd.bitspace import parameters
+from sepd.bitspace.analyser import Analyser
 from sepd.broker.oanda.client import OandaBroker
 from sepd.cache.embedded import EmbeddedRedis
 from sepd.cache.valkey import ValkeyCache
@@ -115,6 +117,7 @@ class Daemon:
         self._notifier = Notifier()
         self._started_ns = timer.monotonic_ns()
         self._report: Report | None = None
+        self._analyser = _prove_analyser(settings, self._health)
 
     def status(self) -> Status:
         """The status of this instant; only while `run` runs, and after it."""
@@ -189,7 +192,8 @@ class Daemon:
         settings = self._settings
         self._book, self._executor, self._recovery = book, executor, recovery
         self._health.reconciled_ns = self._clock.now_ns()
-        views = view_market(known, settings.instruments, settings.market, settings.bitspace)
+        chosen, streamed = settings.bitspace, self._analyser.backend == "numpy"
+        views = view_market(known, settings.instruments, settings.market, chosen, streamed=streamed)
         self._queue = EventQueue(self._timer, settings.market.queue_events, paced=self._paced)
         self._staleness = Staleness(self._timer, settings.instruments, settings.broker.silence_s)
         self._pipeline = Pipeline(
@@ -203,6 +207,9 @@ class Daemon:
             cache=self._cache,
             config_version=settings.version,
             account_id=self._broker.account_id,
+            clock=self._clock,
+            analyser=None if streamed else self._analyser,
+            stale=self._staleness.stale,
             on_time=self._on_time,
             on_progress=lambda events: self._notifier.progress(f"{events} events"),
             timer=self._timer,
@@ -218,7 +225,7 @@ class Daemon:
             executor=executor,
             staleness=self._staleness,
             outcomes=self._order_counts,
-            backend="numpy",
+            backend=lambda: self._analyser.backend,
             currency=recovery.snapshot.currency,
             clock=self._clock,
             timer=self._timer,
@@ -312,6 +319,18 @@ class Daemon:
                 await self._store.flush()
         except TimeoutError:
             log.error("not_drained", seconds=STOP_S, queued=self._queue.depth)
+
+
+def _prove_analyser(settings: Settings, health: Health) -> Analyser:
+    """The engine, proven on its golden rows; a device fault later on is shown as degraded."""
+    bits = settings.bitspace
+    analyser = Analyser(
+        parameters(bits.window, bits.order, iterations=bits.iterations),
+        bits.backend,
+        lambda reason: health.fault("analyser", reason),
+    )
+    log.info("analyser", backend=analyser.backend, why=analyser.reason, rows=analyser.proven_rows)
+    return analyser
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from sepd.bitspace.analyser import Analyser
 from sepd.domain.account import AccountEvent, OpenTrade, TransactionHeartbeat
 from sepd.domain.event import MarketEvent
 from sepd.domain.ids import ulid
@@ -30,6 +31,7 @@ from sepd.risk.reason import Reason
 from sepd.risk.situation import EntryRequest
 from sepd.settings import RiskSettings
 from sepd.signals.rule import RULE, Held, Opinion, PolarityRule
+from sepd.signals.series import read_series
 from sepd.signals.view import InstrumentView
 
 log = structlog.get_logger(__name__)
@@ -65,7 +67,10 @@ class Pipeline:
     """Takes events off the queue and deals with them, batch by batch.
 
     Args:
-        on_time: told the newest broker time before anything of a batch is decided.
+        clock: time by which prices are too old and signals expire.
+        analyser: makes readings batch by batch; None where the views make them themselves.
+        stale: whether the prices of an instrument may have been missed.
+        on_time: told broker time as candles end.
         on_progress: told after each batch that the consumer moved on.
         timer: measures latency; decisions never look at it.
         paced: the venue waits for us, so we wait for our orders: nothing depends on speed.
@@ -84,6 +89,9 @@ class Pipeline:
         cache: Cache,
         config_version: str,
         account_id: str,
+        clock: Clock,
+        analyser: Analyser | None,
+        stale: Callable[[str], bool],
         on_time: Callable[[int], None],
         on_progress: Callable[[int], None],
         timer: Clock,
@@ -101,6 +109,9 @@ class Pipeline:
         self._cache = cache
         self._config_version = config_version
         self._account_id = account_id
+        self._clock = clock
+        self._analyser = analyser
+        self._stale = stale
         self._on_time = on_time
         self._on_progress = on_progress
         self._timer = timer
@@ -115,10 +126,11 @@ class Pipeline:
             self._on_progress(self.tally.events)
 
     async def consume(self, batch: Sequence[MarketEvent]) -> None:
-        """Deal with one batch, in order."""
+        """Deal with one batch, in order; then read what closed in it, and decide."""
         started_ns = self._timer.monotonic_ns()
         await self._store.record_events(batch)
         newest: dict[str, Quote] = {}
+        closed: dict[str, int] = {}
         for event in batch:
             payload = event.payload
             if isinstance(payload, Quote):
@@ -127,24 +139,26 @@ class Pipeline:
                 self._book.observe(payload)
                 done = self._views[payload.instrument].quote(payload)
                 if done:
-                    await self._completed(payload.instrument, done, payload.time_ns, started_ns)
+                    await self._completed(payload.instrument, done, payload.time_ns, closed)
             else:
-                await self._other(payload, started_ns)
+                await self._other(payload, closed)
         self.tally.events += len(batch)
         self._cache.put_quotes(list(newest.values()))
+        if closed:
+            self._read()
+            for name, now_ns in closed.items():
+                await self._decide(name, now_ns)
+                self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
 
-    async def _other(self, payload: NotQuote, started_ns: int) -> None:
+    async def _other(self, payload: NotQuote, closed: dict[str, int]) -> None:
         """Everything on the queue that is not a quote."""
         match payload:
             case Heartbeat():
-                self._on_time(payload.time_ns)
                 for name, view in self._views.items():
                     done = view.heartbeat(payload.time_ns)
-                    if done:
-                        await self._completed(name, done, payload.time_ns, started_ns)
+                    await self._completed(name, done, payload.time_ns, closed)
             case Candle():
-                done = self._views[payload.instrument].repair(payload)
-                await self._keep(done)
+                await self._keep(self._views[payload.instrument].repair(payload))
             case Gap():
                 self._views[payload.instrument].gap(payload)
             case TransactionHeartbeat():
@@ -153,16 +167,24 @@ class Pipeline:
                 self._executor.offer([payload])
 
     async def _completed(
-        self, name: str, candles: Sequence[Candle], now_ns: int, started_ns: int
+        self, name: str, candles: Sequence[Candle], now_ns: int, closed: dict[str, int]
     ) -> None:
-        """Candles that ended now: keep them, and ask the rule where its finest closed."""
+        """Keep candles that ended now; `closed` notes where the rule's finest is among them."""
         self._on_time(now_ns)
         await self._keep(candles)
         if any(candle.granularity is self._rule.finest for candle in candles):
-            await self._decide(name, now_ns)
-            self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
+            closed[name] = now_ns
+
+    def _read(self) -> None:
+        """Make the readings that were left to the analyser, all in one call."""
+        if self._analyser is None:
+            return
+        unread = [one for view in self._views.values() for one in view.take_unread()]
+        read_series(unread, self._analyser)
 
     async def _keep(self, candles: Sequence[Candle]) -> None:
+        if not candles:
+            return
         await self._store.record_candles(candles, SOURCE)
         self._cache.put_candles(candles)
 
@@ -188,7 +210,11 @@ class Pipeline:
             await self._enter(signal, now_ns)
 
     async def _enter(self, signal: Signal, now_ns: int) -> None:
-        verdict = assess(EntryRequest(signal, now_ns), self._book, self._limits)
+        if self._stale(signal.instrument):
+            await self._refuse(signal, Reason.STALE_PRICE)
+            return
+        request = EntryRequest(signal, max(now_ns, self._clock.now_ns()))
+        verdict = assess(request, self._book, self._limits)
         if isinstance(verdict, Refused):
             await self._refuse(signal, verdict.reason)
             return

@@ -273,6 +273,7 @@ class Settings(BaseSettings):
                 "data_dir": True,
                 "api": True,
                 "log": True,
+                "market": {"queue_events", "batch_events"},
                 "broker": {"api_key", "rest_url", "stream_url"},
                 "database": True,
                 "cache": {"url"},

@@ -68,7 +68,7 @@ class Report:
     executor: Executor
     staleness: Staleness
     outcomes: Callable[[], OrderCounts]
-    backend: str
+    backend: Callable[[], str]
     currency: str
     clock: Clock
     timer: Clock
@@ -90,7 +90,7 @@ class Report:
                 self.queue.depth, self.queue.oldest_age_ns / 1e6, self.queue.conflated
             ),
             latency_us=_percentiles(list(tally.latencies_ns)),
-            backend=self.backend,
+            backend=self.backend(),
             store=self._service("store"),
             cache=self._service("cache"),
             broker=self._broker(),

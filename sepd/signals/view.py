@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sepd.bitspace import Stream
 from sepd.domain.market import Candle, Gap, Granularity, Instrument, Quote
 from sepd.market.candles import CandleBuilder
 from sepd.settings import BitspaceSettings, MarketSettings
 from sepd.signals.rule import Reading
-from sepd.signals.series import Series
+from sepd.signals.series import Series, depth_of
 
 
 class InstrumentView:
-    """Candles and readings of one instrument. Pure: fed by the consumer alone."""
+    """Candles and readings of one instrument. Pure: fed by the consumer alone.
+
+    Args:
+        streamed: readings are made candle by candle; else the caller makes those it takes.
+    """
 
     def __init__(
-        self, instrument: Instrument, market: MarketSettings, bitspace: BitspaceSettings
+        self,
+        instrument: Instrument,
+        market: MarketSettings,
+        bitspace: BitspaceSettings,
+        *,
+        streamed: bool,
     ) -> None:
         granularities = market.all_granularities
         self.builder = CandleBuilder(instrument, market.base, granularities)
         self.series = {
-            granularity: Series(granularity, bitspace, market.max_gap_candles)
+            granularity: Series(
+                granularity,
+                market.max_gap_candles,
+                depth_of(bitspace),
+                _stream(bitspace) if streamed else None,
+            )
             for granularity in granularities
         }
+        self._unread: dict[Granularity, Series] = {}
 
     def quote(self, quote: Quote) -> Sequence[Candle]:
         """Take a quote; returns the candles it completes, finest first, their readings made."""
@@ -49,13 +65,21 @@ class InstrumentView:
         """Newest valid reading of each granularity."""
         return [series.reading for series in self.series.values() if series.reading]
 
+    def take_unread(self) -> list[Series]:
+        """Series that took candles since the last call."""
+        taken = list(self._unread.values())
+        self._unread.clear()
+        return taken
+
     def counts(self) -> dict[Granularity, int]:
         """Complete candles so far, by granularity."""
         return {granularity: series.candles for granularity, series in self.series.items()}
 
     def _read(self, candles: Sequence[Candle]) -> Sequence[Candle]:
         for candle in candles:
-            self.series[candle.granularity].push(candle)
+            series = self.series[candle.granularity]
+            series.push(candle)
+            self._unread[candle.granularity] = series
         return candles
 
 
@@ -64,6 +88,15 @@ def view_market(
     names: Sequence[str],
     market: MarketSettings,
     bitspace: BitspaceSettings,
+    *,
+    streamed: bool,
 ) -> dict[str, InstrumentView]:
     """A view of each named instrument."""
-    return {name: InstrumentView(instruments[name], market, bitspace) for name in names}
+    return {
+        name: InstrumentView(instruments[name], market, bitspace, streamed=streamed)
+        for name in names
+    }
+
+
+def _stream(settings: BitspaceSettings) -> Stream:
+    return Stream(settings.window, settings.order, iterations=settings.iterations)

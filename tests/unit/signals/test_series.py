@@ -6,10 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sepd import bitspace
+from sepd.bitspace import Stream, analyze, parameters
+from sepd.bitspace.analyser import Analyser
 from sepd.domain.market import Candle, Granularity
 from sepd.settings import BitspaceSettings
-from sepd.signals.series import Series
+from sepd.signals.series import Series, depth_of, read_series
 
 M5 = Granularity.M5
 SETTINGS = BitspaceSettings(window=8, order=2, iterations=4)
@@ -20,13 +21,21 @@ def candle(period: int, close: int) -> Candle:
     return Candle("EUR_USD", M5, period * M5.ns, *prices, *prices)
 
 
+def streamed() -> Series:
+    return Series(M5, 3, depth_of(SETTINGS), Stream(8, 2, iterations=4))
+
+
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(-2, 2)), max_size=120))
-def test_rows_equal_the_batch_with_segments_at_long_holes(steps: list[tuple[int, int]]) -> None:
-    series = Series(M5, SETTINGS, max_gap_candles=3)
+def test_readings_one_by_one_and_by_batch_equal_the_whole_history(
+    steps: list[tuple[int, int]],
+) -> None:
+    one_by_one = streamed()
+    by_batch = Series(M5, 3, depth_of(SETTINGS), None)
+    analyser = Analyser(parameters(8, 2, iterations=4), "numpy")
     period, close, bit = 0, 100_000, 0
     bits: list[int] = []
     starts = [0]
-    rows = []
+    found = []
     for count, (skip, move) in enumerate(steps):
         period += skip
         close += move
@@ -36,8 +45,12 @@ def test_rows_equal_the_batch_with_segments_at_long_holes(steps: list[tuple[int,
         elif count and move:
             bit = int(move > 0)
         bits.append(bit)
-        rows.append(series.push(candle(period, close)))
-    batch = bitspace.analyze(
+        one_by_one.push(candle(period, close))
+        by_batch.push(candle(period, close))
+        read_series([by_batch], analyser)
+        assert one_by_one.reading == by_batch.reading
+        found.append(one_by_one.reading.metrics.polarity if one_by_one.reading else None)
+    whole = analyze(
         np.array(bits, np.uint8),
         window=8,
         order=2,
@@ -45,13 +58,13 @@ def test_rows_equal_the_batch_with_segments_at_long_holes(steps: list[tuple[int,
         segment_starts=starts,
         backend="numpy",
     )
-    assert [row.damped_polarity for row in rows] == batch.damped.polarity.tolist()
-    assert [row.entropy for row in rows] == batch.entropy.tolist()
-    assert [row.steps for row in rows] == batch.steps.tolist()
+    valid = whole.steps > 0
+    assert [p is not None for p in found] == valid.tolist()
+    assert [p for p in found if p is not None] == whole.damped.polarity[valid].tolist()
 
 
 def test_a_reading_is_there_only_while_its_row_is_valid() -> None:
-    series = Series(M5, SETTINGS, max_gap_candles=3)
+    series = streamed()
     for period in range(11):
         series.push(candle(period, 100_000 + period))
         assert series.reading is None
