@@ -233,7 +233,9 @@ def _evidence(
         case OrderAccepted() if named:
             return replace(seen, state=OrderState.ACK, order_id=event.transaction_id), lifted
         case OrderFilled() if named:
-            return _filled(seen, event), lifted
+            after = _filled(seen, event)
+            whole = after.state is not OrderState.PARTIAL
+            return after, (*lifted, Release()) if whole else lifted
         case OrderFilled():
             return _trade_closed(order, event), ()
         case OrderCancelled(reason=reason) if named:

@@ -71,6 +71,7 @@ class FakeBroker:
         self.scans = 0
         self.fail_scans = 0
         self.hidden_scans = 0
+        self.latency_s = 0.0
         self.hold: asyncio.Event | None = None
 
     @property
@@ -121,7 +122,7 @@ class FakeBroker:
             yield batch
 
     async def transactions_since(self, transaction_id: int) -> Sequence[AccountEvent]:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.latency_s)
         self.scans += 1
         self.scanned()
         if self.fail_scans:
@@ -133,10 +134,15 @@ class FakeBroker:
         return self.rows[transaction_id:]
 
     async def place(self, intent: OrderIntent) -> Outcome:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.latency_s)
         if self.hold:
             await self.hold.wait()
         self.placed.append(intent)
+        outcome = self._deal(intent)
+        await asyncio.sleep(self.latency_s)
+        return outcome
+
+    def _deal(self, intent: OrderIntent) -> Outcome:
         fault = self.faults.popleft() if self.faults else Fault.NONE
         first = len(self.rows)
         match fault:
