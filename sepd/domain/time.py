@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from sepd.errors import InputError
 
 NS_PER_S = 1_000_000_000
-_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:")
+_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:")
 _MINUTE_NS: dict[str, int] = {}
+_DAY_NS: dict[str, int] = {}
+_CACHED = 4_096
 _REFUSED = "{!r} is not a UTC time such as 2014-05-01T00:00:00Z."
 
 
@@ -37,15 +39,27 @@ def parse_time(text: str) -> int:
 def _minute_ns(text: str) -> int:
     """The minute that begins an RFC 3339 text; cached: a tape names the same one very often."""
     minute = text[:17]
-    try:
-        if not _MINUTE.fullmatch(minute):
-            raise ValueError
-        start = datetime.strptime(minute[:10] + minute[11:], "%Y-%m-%d%H:%M:").replace(tzinfo=UTC)
-    except ValueError:
-        raise InputError(_REFUSED.format(text[:40])) from None
-    if len(_MINUTE_NS) > 4096:
+    if not _MINUTE.fullmatch(minute):
+        raise InputError(_REFUSED.format(text[:40]))
+    if len(_MINUTE_NS) > _CACHED:
         _MINUTE_NS.clear()
-    known = _MINUTE_NS[minute] = int(start.timestamp()) * NS_PER_S
+    seconds = int(minute[11:13]) * 3600 + int(minute[14:16]) * 60
+    known = _MINUTE_NS[minute] = _day_ns(text) + seconds * NS_PER_S
+    return known
+
+
+def _day_ns(text: str) -> int:
+    """Midnight of the `YYYY-MM-DD` that begins a text; cached too."""
+    day = text[:10]
+    known = _DAY_NS.get(day)
+    if known is None:
+        if len(_DAY_NS) > _CACHED:
+            _DAY_NS.clear()
+        try:
+            midnight = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            raise InputError(_REFUSED.format(text[:40])) from None
+        known = _DAY_NS[day] = int(midnight.timestamp()) * NS_PER_S
     return known
 
 
