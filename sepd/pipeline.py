@@ -23,8 +23,7 @@ from sepd.domain.order import OrderIntent
 from sepd.domain.signal import INVALID, Action, Signal
 from sepd.execution.executor import Executor
 from sepd.execution.intent import entry_intent, exit_intent
-from sepd.feed import EventQueue
-from sepd.ports import Cache, Clock, JournalRecord, Store
+from sepd.ports import Cache, Clock, Events, JournalRecord, Store
 from sepd.risk.book import Book
 from sepd.risk.gate import Refused, assess, assess_exit
 from sepd.risk.reason import Reason
@@ -79,7 +78,7 @@ class Pipeline:
     def __init__(
         self,
         *,
-        queue: EventQueue,
+        queue: Events,
         views: Mapping[str, InstrumentView],
         book: Book,
         rule: PolarityRule,

@@ -30,6 +30,18 @@ class Clock(Protocol):
         ...
 
 
+class Events(Protocol):
+    """The queue, from the consumer's side."""
+
+    async def get_batch(self, maximum: int) -> Sequence[MarketEvent]:
+        """The oldest events, at least one and at most `maximum`."""
+        ...
+
+    def processed(self, sequence: int) -> None:
+        """All events up to `sequence` have been dealt with."""
+        ...
+
+
 class PriceBatch(Struct, frozen=True):
     """What one read of the price stream brought, in order.
 
