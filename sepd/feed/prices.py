@@ -48,6 +48,7 @@ class PriceFeed:
         self._staleness = staleness
         self._base = base
         self._lag_waits_s = lag_waits_s
+        self._heard_ns = 0
         self.unknown = 0
         self.producers = {
             name: Producer(name, base, known.get(name), watched=queue.paced) for name in instruments
@@ -61,7 +62,7 @@ class PriceFeed:
         """
         self._staleness.interrupted()
         for producer in self.producers.values():
-            producer.interrupted()
+            producer.interrupted(self._heard_ns)
         stream = self._broker.stream_prices(list(self.producers))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(closing, stream)
@@ -118,6 +119,7 @@ class PriceFeed:
                 elif verdict is Verdict.REPAIR:
                     return taken, position
             elif item.time_ns < self._due_ns:
+                self._heard_ns = max(self._heard_ns, item.time_ns)
                 taken.append(item)
             else:
                 return taken, position
@@ -130,14 +132,14 @@ class PriceFeed:
 
     def _first_quotes(self, items: Sequence[Quote | Heartbeat]) -> list[tuple[Producer, int]]:
         """Each producer whose first quote in `items` needs a repair, with that quote's time."""
-        first: dict[str, int] = {}
+        first: dict[str, Quote] = {}
         for item in items:
             if isinstance(item, Quote):
-                first.setdefault(item.instrument, item.time_ns)
+                first.setdefault(item.instrument, item)
         return [
-            (producer, first[name])
+            (producer, first[name].time_ns)
             for name, producer in self.producers.items()
-            if name in first and first[name] >= producer.due_ns
+            if name in first and producer.needs_repair(first[name])
         ]
 
     async def _overtaken(self, time_ns: int) -> bool:

@@ -74,30 +74,30 @@ class Producer:
         """Whether no candle that is over is missing."""
         return not self._broken
 
-    def interrupted(self) -> None:
-        """The stream broke: what comes between the newest quote and the next is unknown."""
+    def interrupted(self, heard_ns: int = 0) -> None:
+        """The stream broke: what came after its newest quote or heartbeat is unknown.
+
+        Args:
+            heard_ns: broker time of the newest heartbeat that was put.
+        """
         if self._last is None or self._broken:
             return
         self._before_ns = self._missing_ns
         if self._missing_ns is None:
-            self._missing_ns = self._base.floor(self._last.time_ns)
+            self._missing_ns = self._base.floor(max(self._last.time_ns, heard_ns))
         self._broken = True
         self.due_ns = -1
 
     def judge(self, quote: Quote) -> Verdict:
         """What to do with `quote`; counted here if it is dropped."""
-        last = self._last
         if not 0 < quote.bid <= quote.ask:
             self.refused += 1
             return Verdict.DROP
-        if last is None:
-            if not self._broken:
-                self._begin(quote)
-                return Verdict.TAKE
-        elif quote.time_ns < last.time_ns or (
-            quote == last and (self._broken or not self._watched)
-        ):
-            if quote == last and self._broken:
+        if self._last is None and not self._broken:
+            self._begin(quote)
+            return Verdict.TAKE
+        if not self._news(quote):
+            if quote == self._last and self._broken:
                 # The newest price is the one we had, so nothing was missed since.
                 self._mend(self._before_ns)
             self.late += 1
@@ -106,6 +106,18 @@ class Producer:
             return Verdict.REPAIR
         self._note(quote)
         return Verdict.TAKE
+
+    def needs_repair(self, quote: Quote) -> bool:
+        """Whether `quote` must wait for a repair."""
+        return 0 < quote.bid <= quote.ask and self._news(quote) and quote.time_ns >= self.due_ns
+
+    def _news(self, quote: Quote) -> bool:
+        """Whether `quote` comes after the newest one; a tape may repeat itself."""
+        last = self._last
+        if last is None or quote.time_ns > last.time_ns:
+            return True
+        repeats = quote == last and (self._broken or not self._watched)
+        return quote.time_ns == last.time_ns and not repeats
 
     def missing(self, time_ns: int) -> Missing | None:
         """What must be fetched before a quote or heartbeat of `time_ns`; None if nothing."""

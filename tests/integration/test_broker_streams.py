@@ -119,21 +119,23 @@ async def test_a_reset_in_the_middle_of_a_line() -> None:
         hold.set()
 
 
-async def test_truncated_doubled_and_unreadable_lines_do_not_stop_the_others() -> None:
-    whole = msgspec.json.encode(price())
+async def test_doubled_and_empty_lines_do_no_harm() -> None:
+    whole = msgspec.json.encode(price()) + b"\n"
     async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
-        junk = (whole[:50] + b"\n", b"\x00\xff\n", b"<html>\n", b"\n")
-        oanda.does("GET", PRICES, streaming(whole + b"\n", *junk, whole + b"\n"))
+        oanda.does("GET", PRICES, streaming(whole, whole, b"\n", whole))
         found, _ = await items(broker)
-    assert found == [QUOTE, QUOTE]
-    assert broker.counts.corrupt == 3
+    assert found == [QUOTE] * 3
+    assert broker.counts.corrupt == 0
 
 
-async def test_too_many_unreadable_lines_end_the_stream() -> None:
+@pytest.mark.parametrize("junk", [msgspec.json.encode(price())[:50], b"\x00\xff", b"<html>"])
+async def test_an_unreadable_line_ends_the_stream(junk: bytes) -> None:
+    """It may have been the only quote of its candle: only a repair can tell."""
     async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
-        oanda.does("GET", PRICES, streaming(price(), b"{\n" * 11, price(NOON + 1)))
+        oanda.does("GET", PRICES, streaming(price(), junk + b"\n", price(NOON + 1)))
         _, words = await items(broker)
     assert words == "The price stream sends unreadable lines."
+    assert broker.counts.corrupt == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from sepd.clock import EventClock
-from sepd.domain.event import Payload
+from sepd.domain.event import MarketEvent, Payload
 from sepd.domain.market import Gap, Granularity, Heartbeat, Quote
 from sepd.errors import BrokerRejected, TransientError
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
@@ -66,8 +66,23 @@ class Feeds:
 
 async def test_quotes_of_all_instruments_travel_in_their_order() -> None:
     feeds = Feeds(paced=True)
-    items = (quote(NOON), quote(NOON, instrument="USD_JPY"), Heartbeat(NOON + 1), quote(NOON + 2))
+    items = (quote(NOON), quote(NOON, instrument="USD_JPY"), quote(NOON + 2))
     assert await feeds.run(*items) == list(items)
+
+
+async def test_of_a_tapes_heartbeats_only_the_one_that_waits_for_us_is_put() -> None:
+    feeds = Feeds(paced=True)
+    feeds.script(
+        PriceBatch((quote(NOON), Heartbeat(NOON + 1))),
+        PriceBatch((Heartbeat(NOON + 2),), token="t"),
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feeds.prices.run())
+        got: list[MarketEvent] = []
+        while len(got) < 2:
+            got += await feeds.queue.get_batch(10)
+            feeds.queue.processed(got[-1].sequence)
+    assert [event.payload for event in got] == [quote(NOON), Heartbeat(NOON + 2)]
 
 
 async def test_an_instrument_nobody_asked_for_is_dropped_and_counted() -> None:

@@ -107,6 +107,15 @@ def test_an_interruption_during_a_repair_reaches_back_to_the_first() -> None:
     assert one.missing(back) == Missing("EUR_USD", NOON, back, NOON)
 
 
+def test_a_candle_that_a_heartbeat_has_closed_is_not_missing() -> None:
+    one = producer()
+    one.judge(quote(NOON + 50 * S))
+    one.interrupted(NOON + MINUTE + 5 * S)
+    back = NOON + 3 * MINUTE
+    assert one.judge(quote(back)) is REPAIR
+    assert one.missing(back) == Missing("EUR_USD", NOON + MINUTE, back, None)
+
+
 def test_history_after_the_newest_stored_candle_is_fetched_first() -> None:
     one = producer(watched=False, since_ns=NOON)
     back = NOON + 2 * MINUTE + S

@@ -18,7 +18,7 @@ from sepd.errors import InputError, TransientError
 from sepd.ports import PriceBatch
 
 LINE_LIMIT = 1 << 20
-CORRUPT_LIMIT = 10
+CORRUPT_LIMIT = 0
 _CACHED = 1 << 16
 _LINE = wire.decoder(wire.StreamLine)
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -67,7 +67,8 @@ class PriceLines:
     Args:
         instruments: what may occur; their precision turns price texts into points.
         counts: where unusable lines are counted.
-        corrupt_limit: so many unreadable lines are skipped; one more ends the stream.
+        corrupt_limit: so many unreadable lines are skipped; one more ends the stream. A line may
+            hold the only quote of its candle, and only the repair after a reconnect can tell.
     """
 
     def __init__(
