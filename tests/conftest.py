@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.support.servers"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("ci", deadline=None, print_blob=True)

@@ -20,7 +20,7 @@ from sepd.storage.migrate import migrate
 
 _UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 _NUMBERS = itertools.count(1)
-_TEMPLATE = "template_sepd"
+TEMPLATE = "template_sepd"
 
 
 async def execute(server: EmbeddedPostgres, statement: str) -> None:
@@ -39,8 +39,8 @@ async def postgres_server(
     """A PostgreSQL server that forgets everything at a power cut."""
     folder = tmp_path_factory.mktemp("pg")
     async with EmbeddedPostgres(folder, _UNSAFE) as server:
-        await execute(server, f"CREATE DATABASE {_TEMPLATE}")
-        await migrate(server.url_of(_TEMPLATE))
+        await execute(server, f"CREATE DATABASE {TEMPLATE}")
+        await migrate(server.url_of(TEMPLATE))
         yield server
 
 
@@ -48,7 +48,7 @@ async def postgres_server(
 async def database_url(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
     """A migrated, empty database of the test's own."""
     name = f"test_{next(_NUMBERS)}"
-    await execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    await execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield postgres_server.url_of(name)
     await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
