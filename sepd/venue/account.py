@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from sepd.domain.market import Instrument
+from sepd.market.calendar import Calendar
+from sepd.market.new_york import next_roll_ns
 from sepd.venue.book import Book, Order
 from sepd.venue.config import VenueConfig
 from sepd.venue.ledger import Ledger, Row
@@ -17,7 +19,11 @@ class Account:
     """State of one account at `now_ns` (venue time, UTC ns)."""
 
     def __init__(
-        self, instruments: Iterable[Instrument], config: VenueConfig, now_ns: int = 0
+        self,
+        instruments: Iterable[Instrument],
+        config: VenueConfig,
+        now_ns: int = 0,
+        calendar: Calendar | None = None,
     ) -> None:
         self.config = config
         self.market = Market(instruments, config)
@@ -27,6 +33,9 @@ class Account:
         self.created_ns = now_ns
         self.alias = config.alias
         self.margin_rate = config.margin_rate
+        self.margin_call_ns: int | None = None
+        self.next_roll_ns = next_roll_ns(now_ns)
+        self._calendar = calendar
         site, division, user, number = map(int, config.account_id.split("-"))
         self.ledger.begin(now_ns)
         self.ledger.append(
@@ -44,6 +53,18 @@ class Account:
             fundingReason="CLIENT_FUNDING",
             accountBalance=self.money(config.balance),
         )
+
+    def halted(self, instrument: str) -> bool:
+        """Whether nothing trades: the calendar says closed and no quote of this instant differs.
+
+        A recorded quote is evidence that its instant was quoted.
+        """
+        quote = self.market.quotes.get(instrument)
+        if quote is None or not quote.tradeable:
+            return True
+        if self._calendar is None or quote.time_ns == self.now_ns:
+            return False
+        return not self._calendar.is_open(instrument, self.now_ns)
 
     def begin(self, request_id: str = "") -> None:
         """Open a batch of transactions at the present instant."""
@@ -65,6 +86,14 @@ class Account:
         """Conversion of the instrument's quote currency; 1 where no rate is known."""
         quote = self.market.instruments[instrument].quote
         return self.market.conversion(quote) or IDENTITY
+
+    def base_conversion(self, instrument: str) -> Conversion:
+        """Conversion of the instrument's base currency, through its own mid price if need be."""
+        direct = self.market.conversion(self.market.instruments[instrument].base)
+        if direct is not None:
+            return direct
+        price = self.market.mid(instrument)
+        return self.market.marked_up((price or 0) * self.quote_conversion(instrument).mid)
 
     def cancel(self, order: Order, reason: str, **fields: str | None) -> Row:
         """Write the ORDER_CANCEL of `order` and end it."""

@@ -42,8 +42,14 @@ def entry_reason(
         lambda: _duplicate_reason(account, request, replaced),
         lambda: _on_fill_reason(account, request, instrument),
         lambda: _room_reason(account, request.kind),
-        lambda: None if request.instrument in account.market.quotes else "INSTRUMENT_PRICE_UNKNOWN",
+        lambda: None if _priced(account, instrument) else "INSTRUMENT_PRICE_UNKNOWN",
     )
+
+
+def _priced(account: Account, instrument: Instrument) -> bool:
+    """Whether there is a quote, and a rate for what it earns."""
+    convertible = account.market.conversion(instrument.quote) is not None
+    return instrument.name in account.market.quotes and convertible
 
 
 def _first(*checks: Check) -> str | None:
@@ -140,6 +146,8 @@ def details_reason(
 ) -> str | None:
     """Why a dependent order is refused; reasons begin with `prefix`, if that is not empty."""
     lead = f"{prefix}_" if prefix else ""
+    if details.guaranteed:
+        return f"{prefix or 'STOP_LOSS_ORDER'}_GUARANTEED_NOT_ALLOWED"
     return _first(
         lambda: _level_reason(details, instrument, lead),
         lambda: None if details.tif in _RESTING_TIFS else f"{lead}TIME_IN_FORCE_INVALID",

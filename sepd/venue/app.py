@@ -9,17 +9,30 @@ from aiohttp import web
 from sepd.venue.conductor import Conductor
 from sepd.venue.context import REQUEST_ID, VENUE, Context, answer, context
 from sepd.venue.errors import Refusal
+from sepd.venue.faults import NO_FAULTS, FaultPlan, FaultScript
+from sepd.venue.limits import Gate, Limits
 from sepd.venue.routes import accounts, candles, control, orders, positions, pricing, trades
 from sepd.venue.routes import transactions as transaction_routes
+from sepd.venue.trouble import trouble
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _FIRST_REQUEST = 42_000_000_000_000_000
 
 
-def create_app(conductor: Conductor) -> web.Application:
-    """The venue's application; `conductor.run()` must run beside it."""
-    app = web.Application(middlewares=[_identify, _explain, _authorise], client_max_size=1 << 20)
-    app[VENUE] = Context(conductor)
+def create_app(
+    conductor: Conductor, script: FaultScript = NO_FAULTS, limits: Limits | None = None
+) -> web.Application:
+    """The venue's application; `conductor.run()` must run beside it.
+
+    Args:
+        conductor: the venue, its clock included.
+        script: trouble to make.
+        limits: what a client may do; None for no limits.
+    """
+    middlewares = [_identify, _explain, _authorise, _limit, trouble]
+    app = web.Application(middlewares=middlewares, client_max_size=1 << 20)
+    gate = None if limits is None else Gate(limits, conductor.clock)
+    app[VENUE] = Context(conductor, FaultPlan(script), gate)
     for module in (accounts, orders, trades, positions, pricing, candles, control):
         app.router.add_routes(module.routes)
     app.router.add_routes(transaction_routes.routes)
@@ -64,4 +77,23 @@ async def _authorise(request: web.Request, handler: Handler) -> web.StreamRespon
         raise Refusal(401, "Insufficient authorization to perform request.")
     if request.match_info.get("account", config.account_id) != config.account_id:
         raise Refusal(403, "The provided request was forbidden.")
+    return await handler(request)
+
+
+@web.middleware
+async def _limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Requests, streams and connections beyond the limits are refused."""
+    gate = context(request).gate
+    if gate is None or request.path.startswith("/v3/venue/"):
+        return await handler(request)
+    transport = request.transport
+    if transport is not None and not gate.allows_connection(transport.get_extra_info("peername")):
+        transport.abort()
+        return web.Response(status=503)
+    streams = context(request).conductor.streams
+    opened = len(streams.prices) + len(streams.transactions)
+    if request.path.endswith("/stream") and not gate.allows_stream(opened):
+        raise Refusal(429, "Too many streams are open.")
+    if not gate.allows_request():
+        raise Refusal(429, "Too many requests in this second.")
     return await handler(request)

@@ -7,6 +7,7 @@ a lockstep granularity it stops at each quote that closes a candle until that is
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Literal
 
 import msgspec
@@ -43,13 +44,14 @@ class Conductor:
         self.streams = Streams(playback.recording, encoder)
         self.speed = speed
         self._encoder = encoder
-        self._clock = clock
+        self.clock = clock
         self._published = self.engine.account.ledger.last_id
         self._pause: _Pause | None = None
         self._pauses = 0
         self._stepping = asyncio.Lock()
         self._moving = False
         self._finished = False
+        self._tasks: asyncio.TaskGroup | None = None
 
     @property
     def engine(self) -> Engine:
@@ -64,8 +66,14 @@ class Conductor:
     async def run(self) -> None:
         """Play the tape to its end, then keep the streams alive; never returns."""
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             tasks.create_task(self._keep_alive())
             tasks.create_task(self._play())
+
+    def background(self, work: Coroutine[None, None, None]) -> None:
+        """Let `work` go on beside the tape; it ends with the venue."""
+        assert self._tasks is not None, "the venue runs"
+        self._tasks.create_task(work)
 
     async def advance(self, quotes: int | None, until_ns: int | None) -> None:
         """Play so many quotes, or up to an instant (`step` only)."""
@@ -132,15 +140,15 @@ class Conductor:
 
     async def _play_timed(self, speed: float) -> None:
         """Sleep to the next quote or heartbeat; what is due together is sent together."""
-        origin_ns, began_ns = self.playback.now_ns, self._clock.monotonic_ns()
+        origin_ns, began_ns = self.playback.now_ns, self.clock.monotonic_ns()
         beat_ns = origin_ns + HEARTBEAT_NS
         end_ns = self.playback.recording.end_ns
         while not (self.playback.ended and self.playback.now_ns >= end_ns):
             due_ns = min(self.playback.next_ns, beat_ns)
-            now_ns = origin_ns + int((self._clock.monotonic_ns() - began_ns) * speed)
+            now_ns = origin_ns + int((self.clock.monotonic_ns() - began_ns) * speed)
             nap_s = (due_ns - now_ns) / speed / 1e9
             await asyncio.sleep(min(max(nap_s, _SHORTEST_NAP_S), _LONGEST_NAP_S))
-            now_ns = origin_ns + int((self._clock.monotonic_ns() - began_ns) * speed)
+            now_ns = origin_ns + int((self.clock.monotonic_ns() - began_ns) * speed)
             now_ns = min(now_ns, end_ns)
             block = self.playback.advance(_STRIDE, now_ns)
             await self._tell(block)

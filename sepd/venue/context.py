@@ -9,11 +9,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from sepd.domain.time import NS_PER_S, parse_time
+from sepd.domain.time import NS_PER_S, format_time, parse_time
 from sepd.venue.account import Account
 from sepd.venue.conductor import Conductor
 from sepd.venue.engine import Engine
 from sepd.venue.errors import Refusal, invalid, missing
+from sepd.venue.faults import FaultPlan
+from sepd.venue.limits import Gate
 from sepd.venue.orders import Outcome
 
 _TIME = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)"')
@@ -24,6 +26,8 @@ class Context(Struct):
     """The running venue, as its routes see it."""
 
     conductor: Conductor
+    plan: FaultPlan
+    gate: Gate | None = None
     requests: int = 0
 
     @property
@@ -58,15 +62,28 @@ def answer(
     )
 
 
+def call_of(request: web.Request) -> str:
+    """`METHOD path`, as fault scripts match it."""
+    return f"{request.method} {request.path}"
+
+
 def in_time_format(request: web.Request, encoded: bytes) -> bytes:
-    """`encoded` with UNIX times if the client asked for them."""
-    if request.headers.get("Accept-Datetime-Format", "").upper() != "UNIX":
+    """`encoded` with UNIX times if the client asked for them, off by the script's clock skew."""
+    unix = request.headers.get("Accept-Datetime-Format", "").upper() == "UNIX"
+    venue = context(request)
+    skew_ns = 0
+    if venue.plan.script.fault:
+        skew_ns = venue.plan.skew_ns(call_of(request), venue.conductor.playback.now_ns)
+    if not unix and not skew_ns:
         return encoded
-    return _TIME.sub(lambda found: _unix(found[1].decode()), encoded)
+    return _TIME.sub(lambda found: _retimed(found[1].decode(), skew_ns, unix), encoded)
 
 
-def _unix(text: str) -> bytes:
-    seconds, nanos = divmod(parse_time(text), NS_PER_S)
+def _retimed(text: str, skew_ns: int, unix: bool) -> bytes:
+    time_ns = parse_time(text) + skew_ns
+    if not unix:
+        return f'"{format_time(time_ns)}"'.encode()
+    seconds, nanos = divmod(time_ns, NS_PER_S)
     return f'"{seconds}.{nanos:09d}"'.encode()
 
 

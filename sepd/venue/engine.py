@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from sepd.domain.market import Instrument, Quote
-from sepd.venue import closing, orders
+from sepd.market.calendar import Calendar
+from sepd.venue import amending, closing, orders, upkeep
 from sepd.venue.account import Account
-from sepd.venue.book import Order
+from sepd.venue.book import Order, Trade
 from sepd.venue.config import VenueConfig
 from sepd.venue.fills import execute
 from sepd.venue.orders import Outcome
-from sepd.venue.requests import OrderRequest
+from sepd.venue.requests import Details, OrderRequest
 from sepd.venue.triggers import Watch, ratchet, reached, watch_orders
 
 
@@ -22,9 +24,13 @@ class Engine:
     """
 
     def __init__(
-        self, instruments: Iterable[Instrument], config: VenueConfig | None = None, now_ns: int = 0
+        self,
+        instruments: Iterable[Instrument],
+        config: VenueConfig | None = None,
+        now_ns: int = 0,
+        calendar: Calendar | None = None,
     ) -> None:
-        self.account = Account(instruments, config or VenueConfig(), now_ns)
+        self.account = Account(instruments, config or VenueConfig(), now_ns, calendar)
 
     def observe(self, quote: Quote) -> None:
         """Take note of a quote at which, by `watch`, nothing can happen."""
@@ -32,16 +38,23 @@ class Engine:
         self.account.market.put(quote)
 
     def on_time(self, now_ns: int) -> None:
-        """Time passed without a quote."""
-        self.account.now_ns = max(self.account.now_ns, now_ns)
+        """Time passed: orders expire, financing is charged."""
+        upkeep.run_due(self.account, now_ns)
+
+    @property
+    def deadline(self) -> int | None:
+        """The next instant at which `on_time` has something to do."""
+        return upkeep.deadline(self.account)
 
     def on_quote(self, quote: Quote) -> None:
         """Take note of a quote and fill the orders that it triggers, oldest first."""
+        self.on_time(quote.time_ns)
         self.observe(quote)
-        if quote.tradeable:
+        if not self.account.halted(quote.instrument):
             for order in list(self.account.book.pending.values()):
                 if order.instrument == quote.instrument and order.state == "PENDING":
                     self._offer(order, quote)
+            upkeep.check_margin(self.account)
 
     def _offer(self, order: Order, quote: Quote) -> None:
         if order.kind == "TRAILING_STOP_LOSS":
@@ -52,12 +65,26 @@ class Engine:
 
     def watch(self, instrument: str) -> Watch | None:
         """Prices of `instrument` at which `on_quote` must be called; None: nowhere."""
-        return watch_orders(self.account, instrument)
+        for_orders = watch_orders(self.account, instrument)
+        for_margin = upkeep.watch_margin(self.account, instrument)
+        if for_orders is None or for_margin is None:
+            return for_orders or for_margin
+        return for_orders.narrowed(for_margin)
 
     def place(self, request: OrderRequest, request_id: str = "") -> Outcome:
         """Create an order."""
         self.account.begin(request_id)
         return orders.place(self.account, request)
+
+    def replace(self, specifier: str, request: OrderRequest, request_id: str = "") -> Outcome:
+        """Replace a pending order."""
+        self.account.begin(request_id)
+        return amending.replace(self.account, specifier, request)
+
+    def cancel(self, specifier: str, request_id: str = "") -> Outcome:
+        """Cancel a pending order."""
+        self.account.begin(request_id)
+        return amending.cancel(self.account, specifier)
 
     def close_trade(self, specifier: str, units: str, request_id: str = "") -> Outcome:
         """Close a trade, wholly (`ALL`) or in part."""
@@ -73,3 +100,17 @@ class Engine:
         """Close sides of a position."""
         self.account.begin(request_id)
         return closing.close_position(self.account, instrument, sides)
+
+    def set_dependents(
+        self, trade: Trade, wanted: dict[str, Details | None], request_id: str = ""
+    ) -> Outcome:
+        """Create, replace or cancel the dependents of an open trade."""
+        self.account.begin(request_id)
+        return amending.set_dependents(self.account, trade, wanted)
+
+    def configure(self, alias: str | None, rate: Decimal | None, request_id: str = "") -> Outcome:
+        """Set the account's alias and margin rate."""
+        self.account.begin(request_id)
+        outcome = amending.configure(self.account, alias, rate)
+        upkeep.check_margin(self.account)
+        return outcome

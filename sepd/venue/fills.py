@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from sepd.domain.market import Quote
 from sepd.domain.time import format_time
+from sepd.market.new_york import next_roll_ns
 from sepd.venue import dependents
 from sepd.venue.account import Account
 from sepd.venue.book import Order, Trade
@@ -166,6 +167,8 @@ def _open(
         units=units,
         extensions=extensions,
     )
+    if not account.book.open_trades:
+        account.next_roll_ns = next_roll_ns(account.now_ns)
     account.book.trades[fill_id] = account.book.open_trades[fill_id] = trade
     account.book.totals_of(order.instrument, units > 0)
     return {
@@ -218,10 +221,13 @@ def full_price(account: Account, quote: Quote) -> dict[str, Any]:
 def _factors(account: Account, instrument: str) -> dict[str, Any]:
     """Conversion factors of a fill, in the newer and the older spelling."""
     of_quote = account.quote_conversion(instrument)
-    of_base = account.market.conversion(account.market.instruments[instrument].base)
-    factors = {"gainQuoteHome": of_quote.gain, "lossQuoteHome": of_quote.loss}
-    if of_base is not None:
-        factors |= {"gainBaseHome": of_base.gain, "lossBaseHome": of_base.loss}
+    of_base = account.base_conversion(instrument)
+    factors = {
+        "gainQuoteHome": of_quote.gain,
+        "lossQuoteHome": of_quote.loss,
+        "gainBaseHome": of_base.gain,
+        "lossBaseHome": of_base.loss,
+    }
     return {
         "homeConversionFactors": {
             name: {"factor": factor_text(factor)} for name, factor in factors.items()

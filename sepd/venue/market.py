@@ -51,6 +51,10 @@ class Market:
         mid = self._home_mid(currency)
         if mid is None:
             return None
+        return self.marked_up(mid)
+
+    def marked_up(self, mid: Decimal) -> Conversion:
+        """Factors around the mid rate of a conversion."""
         markup = self._config.conversion_markup
         return Conversion(mid * (1 - markup), mid * (1 + markup), mid)
 
@@ -63,6 +67,18 @@ class Market:
             price = self.mid(inverse)
             return 1 / price if price else None
         return self._config.home_rates.get(currency)
+
+    def unpriced(self) -> list[str]:
+        """Quote currencies that no loaded tape and no setting can convert."""
+        quotes = dict.fromkeys(rules.quote for rules in self.instruments.values())
+        home = self._config.home_currency
+        return [
+            currency
+            for currency in quotes
+            if currency != home
+            and currency not in self._config.home_rates
+            and not self.conversion_pairs(currency)
+        ]
 
     def conversion_pairs(self, currency: str) -> set[str]:
         """Loaded instruments whose quotes decide the conversion of `currency`."""

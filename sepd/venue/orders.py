@@ -70,13 +70,14 @@ def work(account: Account, order: Order) -> dict[str, Row]:
     """Give a new order its chance at the newest quote: fill, cancel, or leave it pending."""
     account.book.orders[order.id] = order
     quote = account.market.quotes[order.instrument]
-    now = order.kind == "MARKET" or (quote.tradeable and reached(account, order, quote))
+    halted = account.halted(order.instrument)
+    now = order.kind == "MARKET" or (not halted and reached(account, order, quote))
     if order.kind != "MARKET":
         account.book.pending[order.id] = order
     if now:
         row = execute(account, order, quote, _fill_reason(order))
     elif order.tif in ("FOK", "IOC"):
-        row = account.cancel(order, "MARKET_HALTED" if not quote.tradeable else "BOUNDS_VIOLATION")
+        row = account.cancel(order, "MARKET_HALTED" if halted else "BOUNDS_VIOLATION")
     else:
         return {}
     name = "orderFillTransaction" if row["type"] == "ORDER_FILL" else "orderCancelTransaction"
@@ -162,6 +163,7 @@ def place_dependent(
         gtd_ns=request.gtd_ns,
         trigger=request.trigger,
         extensions=request.extensions or {},
+        guaranteed=request.guaranteed,
     )
     why = "REPLACEMENT" if replaced else "CLIENT_ORDER"
     if rejected := _dependent_reason(account, details, specifier, replaced):

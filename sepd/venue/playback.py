@@ -74,11 +74,19 @@ class Playback:
 
     def _play(self, start: int, stop: int) -> None:
         while start < stop:
-            row = self._next_event(start, stop)
-            self._observe(start, min(row, stop))
+            row = self._next_event(start, self._next_due(start, stop))
+            self._observe(start, row)
             if row < stop:
                 self.engine.on_quote(self.recording.quote(row))
             start = row + 1
+
+    def _next_due(self, start: int, stop: int) -> int:
+        """First row at or after the engine's next deadline; `stop` where none is."""
+        due_ns = self.engine.deadline
+        if due_ns is None:
+            return stop
+        times = self.recording.times[start:stop]
+        return start + int(np.searchsorted(times, due_ns))
 
     def _observe(self, start: int, stop: int) -> None:
         """Show the engine the newest quote of each instrument in rows `start` to `stop`."""

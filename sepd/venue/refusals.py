@@ -16,7 +16,7 @@ def refusal(
     account: Account, order: Order, opens: Decimal, units: Decimal, price: int, quote: Quote
 ) -> str | None:
     """The first reason that keeps `order` from filling `units` at `price` points, if any."""
-    if not quote.tradeable:
+    if account.halted(order.instrument):
         return "MARKET_HALTED"
     if not units:
         return "POSITION_CLOSEOUT_FAILED"
@@ -24,7 +24,15 @@ def refusal(
         return "BOUNDS_VIOLATION"
     if abs(units) > account.config.liquidity:
         return "INSUFFICIENT_LIQUIDITY"
+    if order.kind == "TAKE_PROFIT" and _loses(account, order, price):
+        return "LOSING_TAKE_PROFIT"
     return _opening_reason(account, order, opens, units, quote) if opens else None
+
+
+def _loses(account: Account, order: Order, price: int) -> bool:
+    assert order.trade_id is not None
+    trade = account.book.trades[order.trade_id]
+    return (price - trade.price) * trade.units < 0
 
 
 def _opening_reason(

@@ -38,6 +38,7 @@ class Details(Struct, frozen=True):
     gtd_ns: int | None = None
     trigger: str = "DEFAULT"
     extensions: dict[str, str] = {}
+    guaranteed: bool = False
     given: frozenset[str] = frozenset()
 
 
@@ -55,6 +56,7 @@ class OrderRequest(Struct, frozen=True):
     position_fill: str = "DEFAULT"
     trigger: str = "DEFAULT"
     trade: str = ""
+    guaranteed: bool = False
     extensions: dict[str, str] | None = None
     trade_extensions: dict[str, str] | None = None
     on_fill: tuple[Details, ...] = ()
@@ -92,6 +94,7 @@ def parse_order(body: object) -> OrderRequest:
         position_fill=_word(order, "positionFill", "DEFAULT"),
         trigger=_word(order, "triggerCondition", "DEFAULT"),
         trade=_trade(order),
+        guaranteed=order.get("guaranteed") is True,
         extensions=extensions(order, "clientExtensions"),
         trade_extensions=extensions(order, "tradeClientExtensions"),
         on_fill=tuple(
@@ -118,7 +121,8 @@ def parse_details(body: object, kind: str, name: str) -> Details:
         gtd_ns=_time(body, "gtdTime"),
         trigger=_word(body, "triggerCondition", "DEFAULT"),
         extensions=extensions(body, "clientExtensions") or {},
-        given=frozenset(body),
+        guaranteed=body.get("guaranteed") is True,
+        given=frozenset(key for key, value in body.items() if value is not None),
     )
 
 

@@ -12,13 +12,16 @@ from aiohttp import web
 from msgspec import Struct
 
 from sepd.domain.market import Granularity
-from sepd.errors import InputError
+from sepd.errors import ConfigError, InputError
+from sepd.market.calendar import Calendar
 from sepd.market.tape import Tape
 from sepd.ports import Clock
 from sepd.venue.app import create_app
 from sepd.venue.conductor import Conductor, Speed
 from sepd.venue.config import VenueConfig
 from sepd.venue.engine import Engine
+from sepd.venue.faults import NO_FAULTS, FaultScript
+from sepd.venue.limits import Limits
 from sepd.venue.lines import LineEncoder
 from sepd.venue.playback import Playback
 from sepd.venue.recording import Recording
@@ -41,21 +44,39 @@ def build(
     clock: Clock,
     speed: Speed,
     lockstep: Granularity | None = None,
+    calendar: Calendar | None = None,
 ) -> Conductor:
-    """A venue over `tapes`, not yet running."""
+    """A venue over `tapes`, not yet running.
+
+    Raises:
+        ConfigError: a quote currency cannot be converted into the account's.
+    """
     recording = Recording(tapes)
-    engine = Engine(recording.instruments, config, recording.start_ns)
+    engine = Engine(recording.instruments, config, recording.start_ns, calendar)
+    if unpriced := engine.account.market.unpriced():
+        raise ConfigError(
+            f"Nothing converts {', '.join(unpriced)} into {config.home_currency}: add the tape of "
+            "such a pair, or home_rates to the --rules file."
+        )
     playback = Playback(recording, engine, lockstep)
     return Conductor(playback, LineEncoder(recording, config.liquidity), clock, speed)
 
 
-async def serve(conductor: Conductor, listen: Listen, announce: Callable[[str], None]) -> None:
+async def serve(
+    conductor: Conductor,
+    listen: Listen,
+    announce: Callable[[str], None],
+    script: FaultScript = NO_FAULTS,
+    limits: Limits | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, or until the parent process is gone if so asked.
 
     Args:
         conductor: the venue.
         listen: its socket.
         announce: receives the JSON line with port, token and account.
+        script: trouble to make.
+        limits: what a client may do; None for no limits.
 
     Raises:
         InputError: the port is taken.
@@ -66,7 +87,10 @@ async def serve(conductor: Conductor, listen: Listen, announce: Callable[[str], 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(
-        create_app(conductor), access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSE_S
+        create_app(conductor, script, limits),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_CLOSE_S,
     )
     await runner.setup()
     try:

@@ -78,6 +78,16 @@ class Watch(Struct):
     ask_above: int = _FAR
     every: bool = False
 
+    def narrowed(self, other: Watch) -> Watch:
+        """A watch for what either of the two waits for."""
+        return Watch(
+            max(self.bid_below, other.bid_below),
+            min(self.bid_above, other.bid_above),
+            max(self.ask_below, other.ask_below),
+            min(self.ask_above, other.ask_above),
+            self.every or other.every,
+        )
+
     def add(self, name: str, above: bool, points: int) -> None:
         """Ask to be told when BID or ASK is at `points` or beyond."""
         if name == "MID":

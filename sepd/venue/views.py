@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from sepd.domain.market import Instrument, Quote
 from sepd.domain.time import format_time
 from sepd.venue.account import Account
-from sepd.venue.admission import trailing_limits
 from sepd.venue.book import Order, Trade
-from sepd.venue.config import FinancingRates
-from sepd.venue.fills import factor_text
 from sepd.venue.money import ZERO, fixed, text
+from sepd.venue.upkeep import margin_call_fields
 from sepd.venue.valuation import (
     Valuation,
     position_margin,
@@ -23,7 +19,6 @@ from sepd.venue.valuation import (
 )
 
 Json = dict[str, Any]
-_WEEK = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 
 
 def order_view(account: Account, order: Order) -> Json:
@@ -198,6 +193,7 @@ def account_summary(account: Account) -> Json:
         "pendingOrderCount": len(book.pending),
         "hedgingEnabled": config.hedging,
         **valuation_view(account, value(account)),
+        **margin_call_fields(account),
         "lastTransactionID": str(account.ledger.last_id),
     }
     if account.margin_rate is not None:
@@ -215,72 +211,3 @@ def account_view(account: Account) -> Json:
         "positions": positions(account),
         "orders": [order_view(account, order) for order in book.pending.values()],
     }
-
-
-def instrument_view(account: Account, instrument: Instrument) -> Json:
-    """What the venue says about a pair."""
-    least, most = trailing_limits(instrument)
-    digits = instrument.display_precision
-    rates = account.config.financing.get(instrument.name, FinancingRates())
-    return {
-        "name": instrument.name,
-        "type": "METAL" if instrument.base in ("XAU", "XAG") else "CURRENCY",
-        "displayName": instrument.name.replace("_", "/"),
-        "pipLocation": instrument.pip_location,
-        "displayPrecision": digits,
-        "tradeUnitsPrecision": instrument.trade_units_precision,
-        "minimumTradeSize": text(instrument.minimum_trade_size),
-        "maximumTrailingStopDistance": fixed(most, digits),
-        "minimumTrailingStopDistance": fixed(least, digits),
-        "maximumPositionSize": text(instrument.maximum_position_size),
-        "maximumOrderUnits": text(instrument.maximum_order_units),
-        "marginRate": text(instrument.margin_rate),
-        "guaranteedStopLossOrderMode": "DISABLED",
-        "tags": [{"type": "ASSET_CLASS", "name": "CURRENCY"}],
-        "financing": {
-            "longRate": text(rates.long_rate),
-            "shortRate": text(rates.short_rate),
-            "financingDaysOfWeek": [
-                {"dayOfWeek": day, "daysCharged": charged}
-                for day, charged in zip(_WEEK, rates.days, strict=True)
-            ],
-        },
-    }
-
-
-def price_view(account: Account, quote: Quote) -> Json:
-    """A quote with its conversion factors."""
-    bid = account.price(quote.instrument, quote.bid)
-    ask = account.price(quote.instrument, quote.ask)
-    factors = account.quote_conversion(quote.instrument)
-    depth = account.config.liquidity
-    return {
-        "type": "PRICE",
-        "time": format_time(quote.time_ns),
-        "bids": [{"price": bid, "liquidity": depth}],
-        "asks": [{"price": ask, "liquidity": depth}],
-        "closeoutBid": bid,
-        "closeoutAsk": ask,
-        "status": "tradeable" if quote.tradeable else "non-tradeable",
-        "tradeable": quote.tradeable,
-        "quoteHomeConversionFactors": {
-            "positiveUnits": factor_text(factors.gain),
-            "negativeUnits": factor_text(factors.loss),
-        },
-        "instrument": quote.instrument,
-    }
-
-
-def home_conversions(account: Account, currencies: Iterable[str]) -> list[Json]:
-    """Conversion into the home currency, where a rate is known."""
-    found = ((name, account.market.conversion(name)) for name in dict.fromkeys(currencies))
-    return [
-        {
-            "currency": name,
-            "accountGain": factor_text(factors.gain),
-            "accountLoss": factor_text(factors.loss),
-            "positionValue": factor_text(factors.mid),
-        }
-        for name, factors in found
-        if factors is not None
-    ]

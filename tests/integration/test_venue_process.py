@@ -178,7 +178,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         (["--tape", "{folder}/EUR_USD.bad.tick.csv"], "no row is legal"),
         (["--tape", "{folder}/EUR_USD.tick.csv", "--port", "{taken}"], "cannot be used"),
         (["--tape", "{folder}/EUR_USD.tick.csv", "--speed", "fast"], "--speed"),
-        (["--tape", "{folder}/EUR_USD.tick.csv", "--balance", "-1"], "--balance"),
+        (["--tape", "{folder}/EUR_USD.tick.csv", "--balance", "-1"], "balance -1"),
     ],
 )
 def test_bad_start_up_input_is_one_sentence(

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sepd.venue import views
+from sepd.venue import views, views_market
 from sepd.venue.changes import changes_view
-from sepd.venue.context import answer, context, instruments_parameter, with_last
+from sepd.venue.context import (
+    REQUEST_ID,
+    answer,
+    context,
+    instruments_parameter,
+    outcome_answer,
+    read_json,
+    with_last,
+)
 from sepd.venue.errors import Refusal, invalid, missing
+from sepd.venue.requests import decimal
 
 routes = web.RouteTableDef()
 
@@ -38,7 +47,8 @@ async def list_instruments(request: web.Request) -> web.Response:
     """What can be traded."""
     account = context(request).account
     names = instruments_parameter(request) or list(account.market.instruments)
-    found = [views.instrument_view(account, account.market.instruments[name]) for name in names]
+    rules = [account.market.instruments[name] for name in names]
+    found = [views_market.instrument_view(account, instrument) for instrument in rules]
     return answer(request, with_last(request, {"instruments": found}))
 
 
@@ -54,3 +64,15 @@ async def get_changes(request: web.Request) -> web.Response:
     if not 0 < int(text) <= account.ledger.last_id:
         raise Refusal(416, "The transaction id is outside the account's range.")
     return answer(request, with_last(request, changes_view(account, int(text))))
+
+
+@routes.patch("/v3/accounts/{account}/configuration")
+async def configure(request: web.Request) -> web.Response:
+    """Set the account's alias and its own margin rate."""
+    body = await read_json(request)
+    alias = body.get("alias")
+    if alias is not None and not isinstance(alias, str):
+        raise invalid("alias")
+    rate = decimal(body, "marginRate")
+    outcome = context(request).engine.configure(alias, rate, request[REQUEST_ID])
+    return outcome_answer(request, outcome, 200)

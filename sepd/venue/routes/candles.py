@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aiohttp import web
 
 from sepd.venue.candles import LENGTHS, WEEKDAYS, Alignment, CandleRequest, candles
-from sepd.venue.context import answer, boolean_parameter, context, integer_parameter
+from sepd.venue.context import (
+    answer,
+    boolean_parameter,
+    context,
+    csv_parameter,
+    integer_parameter,
+)
 from sepd.venue.errors import Refusal, invalid
 from sepd.venue.requests import parse_instant
 
@@ -18,6 +24,10 @@ MAX_COUNT = 5_000
 @routes.get("/v3/instruments/{instrument}/candles")
 async def get_candles(request: web.Request) -> web.Response:
     """Candles of what the tape has played so far."""
+    return _answer(request)
+
+
+def _answer(request: web.Request) -> web.Response:
     name = request.match_info["instrument"]
     wanted = candle_request(request)
     found = find(request, name, wanted)
@@ -97,3 +107,24 @@ def _alignment(request: web.Request) -> Alignment:
 def _instant(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
     return None if text is None else parse_instant(text, name)
+
+
+@routes.get("/v3/accounts/{account}/instruments/{instrument}/candles")
+async def get_account_candles(request: web.Request) -> web.Response:
+    """The same candles; an account sees no other prices here."""
+    return _answer(request)
+
+
+@routes.get("/v3/accounts/{account}/candles/latest")
+async def get_latest(request: web.Request) -> web.Response:
+    """The newest complete and the growing candle of each specification (`EUR_USD:S10:BM`)."""
+    found = []
+    for specification in csv_parameter(request, "candleSpecifications", required=True):
+        name, _, rest = specification.partition(":")
+        granularity, _, components = rest.partition(":")
+        if granularity not in LENGTHS or set(components) - set("MBA"):
+            raise invalid("candleSpecifications")
+        wanted = CandleRequest(granularity, components or "M", count=2)
+        newest = find(request, name, wanted)
+        found.append({"instrument": name, "granularity": granularity, "candles": newest})
+    return answer(request, {"latestCandles": found})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from sepd.venue import views
+from sepd.venue import amending, views
 from sepd.venue.context import REQUEST_ID, answer, context, outcome_answer, read_json, with_last
 from sepd.venue.errors import invalid, not_found
 from sepd.venue.paging import select
-from sepd.venue.requests import decimal
+from sepd.venue.requests import ON_FILL, Details, decimal, extensions, parse_details
 
 routes = web.RouteTableDef()
 _BASE = "/v3/accounts/{account}"
@@ -53,5 +53,38 @@ async def close_trade(request: web.Request) -> web.Response:
     outcome = context(request).engine.close_trade(
         request.match_info["trade"], str(units), request[REQUEST_ID]
     )
-    status = 404 if outcome.rejected == "TRADE_DOESNT_EXIST" else 400
-    return outcome_answer(request, outcome, 200, status)
+    return outcome_answer(request, outcome, 200, _missing_status(outcome.rejected))
+
+
+@routes.put(f"{_BASE}/trades/{{trade}}/clientExtensions")
+async def modify_trade(request: web.Request) -> web.Response:
+    """Set client extensions of an open trade."""
+    given = extensions(await read_json(request), "clientExtensions") or {}
+    venue = context(request)
+    venue.account.begin(request[REQUEST_ID])
+    outcome = amending.modify_trade(venue.account, request.match_info["trade"], given)
+    return outcome_answer(request, outcome, 200, _missing_status(outcome.rejected))
+
+
+@routes.put(f"{_BASE}/trades/{{trade}}/orders")
+async def set_dependents(request: web.Request) -> web.Response:
+    """Take profit, stop loss and trailing stop of a trade: null cancels, absent leaves."""
+    body = await read_json(request)
+    venue = context(request)
+    trade = venue.account.book.find_trade(request.match_info["trade"])
+    if trade is None or not trade.open:
+        raise not_found("NO_SUCH_TRADE")
+    if body.get("guaranteedStopLoss") is not None:
+        raise invalid("guaranteedStopLoss")
+    wanted: dict[str, Details | None] = {}
+    for on_fill, kind in ON_FILL.items():
+        name = on_fill.removesuffix("OnFill")
+        if name in body:
+            given = body[name]
+            wanted[kind] = None if given is None else parse_details(given, kind, name)
+    outcome = venue.engine.set_dependents(trade, wanted, request[REQUEST_ID])
+    return outcome_answer(request, outcome, 200)
+
+
+def _missing_status(rejected: str) -> int:
+    return 404 if rejected == "TRADE_DOESNT_EXIST" else 400

@@ -9,7 +9,6 @@ from sepd.venue.context import (
     answer,
     context,
     csv_parameter,
-    in_time_format,
     integer_parameter,
     with_last,
 )
@@ -17,6 +16,7 @@ from sepd.venue.errors import Refusal, invalid, missing, not_found
 from sepd.venue.ledger import Row
 from sepd.venue.requests import parse_instant
 from sepd.venue.streams import TransactionStream, transaction_heartbeat
+from sepd.venue.trouble import LineWriter
 
 routes = web.RouteTableDef()
 _BASE = "/v3/accounts/{account}/transactions"
@@ -93,12 +93,13 @@ async def stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     response.enable_chunked_encoding()
     await response.prepare(request)
+    writer = LineWriter(request, response)
     client = TransactionStream()
     client.put(transaction_heartbeat(venue.conductor.playback.now_ns, venue.account.ledger.last_id))
     venue.conductor.streams.add(client)
     try:
         while (line := await client.read()) is not None:
-            await response.write(in_time_format(request, line))
+            await writer.write(line)
         await response.write_eof()
     except ConnectionResetError:
         return response
