@@ -4,7 +4,7 @@ Every rate comes from a median over repeats of random bits, device work timed by
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter_ns
 from typing import Any, Final
@@ -19,8 +19,11 @@ from sepd.bitspace.parameters import Parameters, parameters
 from sepd.bitspace.stream import Stream
 
 REPEATS: Final = 21
-TRIPS: Final = 2000
+ROUNDS: Final = 20
+TRIPS: Final = 1000
 TRIP_WINDOWS: Final = (1, 64, 1024)
+CPU_WINDOWS: Final = 1 << 22
+DEVICE_WINDOWS: Final = 1 << 29
 METRICS: Final = parameters(iterations=0)
 DAMPED: Final = parameters()
 
@@ -44,16 +47,22 @@ class Rate:
         """Bytes read and written per second."""
         return self.windows_per_s * self.bytes_per_window
 
+    def as_dict(self) -> dict[str, float]:
+        """The measurement and both rates."""
+        rates = {"windows_per_s": self.windows_per_s, "bytes_per_s": self.bytes_per_s}
+        return {**asdict(self), **rates}
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Percentiles of `trips` round trips, µs."""
+    """Round trips, µs: medians over `rounds` of each round's percentiles of `trips` trips."""
 
     windows: int
+    rounds: int
     trips: int
     p50_us: float
     p99_us: float
-    most_us: float
+    p999_us: float
 
 
 def random_stream(windows: int, seed: int = 1) -> Bitstream:
@@ -85,6 +94,45 @@ def _seconds(work: Callable[[], object], repeats: int) -> float:
         work()
         times.append(perf_counter_ns() - begun)
     return median(times) / 1e9
+
+
+def cpu_figures(threads: int = 1, windows: int = CPU_WINDOWS) -> dict[str, Any]:
+    """What the CPU does: windows/s of the NumPy backend, ns per bit of a `Stream`."""
+    return {
+        "threads": threads,
+        "metrics": cpu_rate(METRICS, windows, threads=threads).as_dict(),
+        "damped": cpu_rate(DAMPED, windows, threads=threads).as_dict(),
+        "stream_metrics_ns": round(stream_ns(METRICS)),
+        "stream_damped_ns": round(stream_ns(DAMPED)),
+    }
+
+
+def cuda_figures(backend: CudaBackend, windows: int = DEVICE_WINDOWS) -> dict[str, Any]:
+    """What one CUDA device does, against a device copy in the same run."""
+    figures = DeviceFigures(backend)
+    copy = figures.copy_bytes_per_s()
+    rates = {
+        "metrics": figures.kernel_rate(METRICS, windows),
+        "metrics_and_counts": figures.kernel_rate(METRICS, windows, counts=True),
+        "damped": figures.kernel_rate(DAMPED, windows // 4, counts=True),
+    }
+    ends = {
+        "metrics": figures.end_to_end_rate(METRICS, windows // 16),
+        "damped": figures.end_to_end_rate(DAMPED, windows // 16),
+    }
+    return {
+        "device": backend.device,
+        "copy_bytes_per_s": copy,
+        "kernels": {
+            name: {**rate.as_dict(), "of_copy": round(rate.bytes_per_s / copy, 3)}
+            for name, rate in rates.items()
+        },
+        "host_to_host": {name: rate.as_dict() for name, rate in ends.items()},
+        "round_trips": {
+            name: [asdict(figures.round_trip(chosen, count)) for count in TRIP_WINDOWS]
+            for name, chosen in (("metrics", METRICS), ("damped", DAMPED))
+        },
+    }
 
 
 class DeviceFigures:
@@ -121,18 +169,19 @@ class DeviceFigures:
         seconds = _seconds(lambda: self._backend.analyze(stream, chosen), repeats)
         return Rate(windows, repeats, seconds, 12.125 if chosen.iterations == 0 else 23.125)
 
-    def round_trip(self, chosen: Parameters, windows: int, trips: int = TRIPS) -> Latency:
+    def round_trip(self, chosen: Parameters, windows: int, rounds: int = ROUNDS) -> Latency:
         """Host → device → host for so many valid windows, as the live path does it."""
         bits = np.random.default_rng(2).integers(0, 2, windows + chosen.reach, np.uint8)
         stream = bitstream(bits)
-        times = []
-        for trip in range(trips + trips // 10):
-            begun = perf_counter_ns()
-            self._backend.analyze(stream, chosen)
-            if trip >= trips // 10:
-                times.append(perf_counter_ns() - begun)
-        p50, p99, most = (float(p) / 1e3 for p in np.percentile(times, (50, 99, 100)))
-        return Latency(windows, trips, p50, p99, most)
+        times = np.empty((rounds + 1, TRIPS), np.int64)
+        for row in times:
+            for trip in range(TRIPS):
+                begun = perf_counter_ns()
+                self._backend.analyze(stream, chosen)
+                row[trip] = perf_counter_ns() - begun
+        each = np.percentile(times[1:], (50, 99, 99.9), axis=1) / 1e3
+        p50, p99, p999 = (float(value) for value in np.median(each, axis=1))
+        return Latency(windows, rounds, TRIPS, p50, p99, p999)
 
     def _device_seconds(self, work: Callable[[], Any], repeats: int) -> float:
         event = self._cupy.cuda.Event

@@ -1,0 +1,94 @@
+"""What only a CUDA device can show."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from sepd.bitspace import Analyser, DeviceFault, analyze, bitstream, parameters
+from sepd.bitspace.cuda_backend import CudaBackend, device_faults, device_missing
+from sepd.bitspace.numpy_backend import NumpyBackend
+from tests.unit.bitspace.sweep import digests
+
+pytestmark = pytest.mark.gpu
+
+BITS = np.random.default_rng(8).integers(0, 2, 200_000, np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def device() -> None:
+    missing = device_missing()
+    if missing:
+        pytest.skip(f"cuda: {missing}")
+
+
+@pytest.fixture
+def memory_limit() -> Iterator[None]:
+    import cupy
+
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.total_bytes() + 1024)
+    yield
+    pool.set_limit(size=0)
+
+
+def test_every_window_and_order_equals_the_cpu() -> None:
+    assert digests(CudaBackend()) == digests(NumpyBackend())
+
+
+@pytest.mark.parametrize(("chunk", "direct"), [(64, 0), (640, 0), (100_000, 0), (1 << 22, 0)])
+def test_batches_cut_anywhere_equal_the_whole(chunk: int, direct: int) -> None:
+    starts = [0, 1, 63, 64, 65, 700, 9000, 9001, 20_000]
+    length = 25_000 if chunk < 1000 else BITS.size
+    stream = bitstream(BITS[:length], starts)
+    for iterations in (0, 16, 64):
+        chosen = parameters(window=64, order=2, iterations=iterations)
+        found = CudaBackend(chunk, direct).analyze(stream, chosen).columns()
+        for name, column in NumpyBackend().analyze(stream, chosen).columns().items():
+            np.testing.assert_array_equal(found[name], column, err_msg=name)
+
+
+def test_paths_equal_the_cpu() -> None:
+    for length in (500, 30_000):
+        mine = analyze(BITS[:length], window=20, backend="cuda", path=True).damped.path
+        theirs = analyze(BITS[:length], window=20, backend="numpy", path=True).damped.path
+        assert mine is not None
+        assert theirs is not None
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.usefixtures("memory_limit")
+def test_running_out_of_memory_is_a_device_fault() -> None:
+    backend = CudaBackend()
+    with pytest.raises(DeviceFault, match="the CUDA device failed"):
+        backend.analyze(bitstream(BITS), parameters())
+
+
+def test_out_of_memory_in_mid_batch_is_recomputed_on_the_cpu() -> None:
+    import cupy
+
+    told: list[str] = []
+    analyser = Analyser(parameters(), CudaBackend(), told.append)
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.total_bytes() + 1024)
+    try:
+        found = analyser.analyze(BITS)
+    finally:
+        pool.set_limit(size=0)
+    assert analyser.backend == "numpy"
+    assert analyser.degraded
+    assert len(told) == 1
+    wanted = analyze(BITS, backend="numpy").columns()
+    for name, column in found.columns().items():
+        np.testing.assert_array_equal(column, wanted[name])
+
+
+def test_errors_of_the_runtime_become_device_faults() -> None:
+    import cupy
+
+    with pytest.raises(DeviceFault), device_faults():
+        cupy.cuda.runtime.memcpy(0, 0, 16, 99)
+    with pytest.raises(DeviceFault), device_faults():
+        cupy.RawModule(code="not CUDA").compile()
