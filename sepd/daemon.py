@@ -34,6 +34,7 @@ from sepd.execution.ledger import EVERYTHING
 from sepd.execution.machine import Order
 from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.paper import PaperBroker
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Store, StoredTotals
 from sepd.risk.book import Book
@@ -42,6 +43,7 @@ from sepd.settings import Settings
 from sepd.signals.rule import PolarityRule
 from sepd.signals.view import view_market
 from sepd.storage.embedded import EmbeddedPostgres
+from sepd.storage.faults import check_url
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
 from sepd.supervise import Backoff, Notifier, supervise
@@ -341,6 +343,7 @@ async def services(settings: Settings) -> AsyncIterator[tuple[str, str]]:
         if not database:
             own = EmbeddedPostgres(settings.data_dir / "postgres")
             database = (await stack.enter_async_context(own)).url
+        check_url(database)
         cache = settings.cache.url.get_secret_value()
         if not cache:
             server = EmbeddedRedis(settings.data_dir / "valkey")
@@ -355,7 +358,7 @@ async def open_daemon(
     """Open store, cache and broker, in this order, and close them in reverse."""
     rng = random.Random()  # noqa: S311 - jitter of retries
     await migrate(database)
-    broker = OandaBroker(settings.broker, clock, rng, paced=paced)
+    broker = _broker(settings, clock, rng, paced=paced)
     async with AsyncExitStack() as stack:
         await broker.open()
         stack.push_async_callback(broker.close)
@@ -389,6 +392,13 @@ async def open_daemon(
         )
 
 
+def _broker(settings: Settings, clock: Clock, rng: random.Random, *, paced: bool) -> Broker:
+    oanda = OandaBroker(settings.broker, clock, rng, paced=paced)
+    if settings.mode != "paper":
+        return oanda
+    return PaperBroker(oanda, clock, settings.paper.balance, settings.paper.currency)
+
+
 @contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     """SIGTERM and SIGINT set `stop` while the context is open."""
@@ -416,13 +426,15 @@ async def run_daemon(settings: Settings) -> None:
 
 
 def _check_mode(settings: Settings) -> None:
-    """Live trading needs two confirmations and is refused without them."""
-    if settings.mode == "live" and settings.live.confirm != settings.broker.account_id:
+    """Refuse what this version must not, or cannot, do."""
+    if settings.role != "all":
         raise ConfigError(
-            'mode = "live" also needs [live] confirm = "<account id>", typed out by a person.'
+            f'role = {settings.role!r}: this version has no signed signal files yet; use "all".'
         )
-    if (settings.mode == "live") != (settings.broker.environment == "live"):
+    if settings.mode == "live":
         raise ConfigError(
-            f"mode = {settings.mode!r} does not go with broker.environment = "
-            f"{settings.broker.environment!r}: a token of one environment is no good in the other."
+            'mode = "live" needs [live] confirm = "<account id>" and a passed evaluation, '
+            'and this version cannot evaluate yet; use "practice" or "paper".'
         )
+    if settings.mode == "practice" and settings.broker.environment == "live":
+        raise ConfigError('mode = "practice" does not go with broker.environment = "live".')

@@ -190,6 +190,13 @@ class BrokerSettings(Section):
     silence_s: float = Field(default=10.0, gt=0)
 
 
+class PaperSettings(Section):
+    """The account of mode `paper`; it lives as long as the process."""
+
+    balance: Decimal = Field(default=Decimal(100_000), gt=0)
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+
 class DatabaseSettings(Section):
     """PostgreSQL. An empty url starts the embedded server under `data_dir`."""
 
@@ -247,6 +254,7 @@ class Settings(BaseSettings):
     rule: RuleSettings = RuleSettings()
     risk: RiskSettings = RiskSettings()
     broker: BrokerSettings = BrokerSettings()
+    paper: PaperSettings = PaperSettings()
     database: DatabaseSettings = DatabaseSettings()
     cache: CacheSettings = CacheSettings()
     api: ApiSettings = ApiSettings()

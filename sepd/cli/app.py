@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sepd.cli import demo, doctor, status, venue
+from sepd.cli import data, demo, doctor, status, venue
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
 from sepd.log import redact_text
@@ -28,6 +28,7 @@ app.command("run")(run_command.run)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("venue")(venue.venue)
+app.add_typer(data.app, name="data")
 
 
 def run(arguments: list[str] | None = None) -> int:
