@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sepd.cli import data, demo, doctor, status, venue
+from sepd.cli import bench, data, db, demo, doctor, status, venue
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
 from sepd.log import redact_text
@@ -23,12 +23,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(db.app, name="db")
 app.command("demo")(demo.demo)
 app.command("run")(run_command.run)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("venue")(venue.venue)
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
+app.add_typer(db.app, name="db")
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -98,17 +98,36 @@ class DataFolder:
             os.close(self._lock)
             self._lock = -1
 
+    @property
+    def in_use(self) -> bool:
+        """Whether another process holds the folder."""
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
     def subfolder(self, name: str, account: Account) -> Path:
         """A folder inside that only `account` may enter."""
         return _private(self.path / name, account)
 
     def socket_folder(self, name: str, account: Account) -> Path:
+        """The folder of `socket_path`, made where missing."""
+        return _private(self.socket_path(name), account)
+
+    def socket_path(self, name: str) -> Path:
         """Where a server puts its socket: inside, or in a short path where that is too long."""
         inside = self.path / name
         if len(os.fsencode(inside)) <= _SOCKET_PATH_MAX - len("/.s.PGSQL.5432"):
-            return _private(inside, account)
+            return inside
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        return _private(Path(tempfile.gettempdir()) / f"sepd-{digest}-{name}", account)
+        return Path(tempfile.gettempdir()) / f"sepd-{digest}-{name}"
 
 
 def _private(folder: Path, account: Account) -> Path:

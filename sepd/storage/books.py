@@ -129,15 +129,15 @@ def _apply_order(event: AccountEvent, order: Order) -> Order:
         return order
     match event:
         case OrderAccepted():
-            state = order.state if order.state in _PAST_ACK else OrderState.ACK
-            return replace(order, state=state, order_id=event.transaction_id)
+            accepted = order.state if order.state in _PAST_ACK else OrderState.ACK
+            return replace(order, state=accepted, order_id=event.transaction_id)
         case OrderFilled():
             filled = order.filled + event.units
             state = _state_filled(event, order, filled)
             return replace(order, state=state, order_id=event.order_id, filled=filled, reason="")
         case OrderCancelled():
-            state = OrderState.FILLED if order.filled else OrderState.CANCELLED
-            return replace(order, state=state, order_id=event.order_id, reason=event.reason)
+            ended = OrderState.FILLED if order.filled else OrderState.CANCELLED
+            return replace(order, state=ended, order_id=event.order_id, reason=event.reason)
         case OrderRejected():
             return replace(order, state=OrderState.REJECTED, reason=event.reason)
     return order

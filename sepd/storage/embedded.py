@@ -63,7 +63,7 @@ class EmbeddedPostgres:
 
     def url_of(self, database: str) -> str:
         """Address of another database on the same server."""
-        return f"postgresql://{USER}@/{database}?host={quote(str(self._socket))}"
+        return _url(database, self._socket)
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -165,6 +165,16 @@ class EmbeddedPostgres:
                 await connection.execute(f'CREATE DATABASE "{DATABASE}"')
         finally:
             await connection.close()
+
+
+def running_url(folder: Path) -> str | None:
+    """Address of the server that another process runs in `folder`; None where there is none."""
+    found = child.DataFolder(folder)
+    return _url(DATABASE, found.socket_path("socket")) if found.in_use else None
+
+
+def _url(database: str, socket: Path) -> str:
+    return f"postgresql://{USER}@/{database}?host={quote(str(socket))}"
 
 
 def _bin() -> Path:

@@ -32,23 +32,23 @@ def redact_url(url: str) -> str:
 
 def map_error(error: Exception, url: str) -> SepdError:
     """The error of ours for one of the driver's."""
-    where = redact_url(url)
+    where, words = redact_url(url), redact_url(str(error))
     if isinstance(error, asyncpg.PostgresError):
-        return _map_sqlstate(error, where)
+        return _map_sqlstate(error, where, words)
     if isinstance(error, TimeoutError):
         return TransientError(f"PostgreSQL at {where} did not answer in time.")
     if isinstance(error, asyncpg.InternalClientError):
-        return TransientError(f"The connection to PostgreSQL at {where} broke: {error}.")
+        return TransientError(f"The connection to PostgreSQL at {where} broke: {words}.")
     if isinstance(error, asyncpg.InterfaceError):
-        if "closed" in str(error) or "closing" in str(error) or "released" in str(error):
+        if any(word in words for word in ("closed", "closing", "released")):
             return TransientError(f"The connection to PostgreSQL at {where} is closed.")
-        return InvariantViolated(f"PostgreSQL at {where} was used wrongly: {error}")
-    return TransientError(f"PostgreSQL at {where} cannot be reached: {error}. {_UNREACHABLE}")
+        return InvariantViolated(f"PostgreSQL at {where} was used wrongly: {words}")
+    return TransientError(f"PostgreSQL at {where} cannot be reached: {words}. {_UNREACHABLE}")
 
 
-def _map_sqlstate(error: asyncpg.PostgresError, where: str) -> SepdError:
+def _map_sqlstate(error: asyncpg.PostgresError, where: str, words: str) -> SepdError:
     state = getattr(error, "sqlstate", None) or ""
-    sentence = f"PostgreSQL at {where} says: {_PASSWORD.sub(r'\1[redacted]', str(error))}"
+    sentence = f"PostgreSQL at {where} says: {words}"
     for prefix, remedy in _CONFIG.items():
         if state.startswith(prefix):
             return ConfigError(f"{sentence}. {remedy}")

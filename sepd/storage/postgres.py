@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal
 
 import asyncpg
 
@@ -195,6 +196,14 @@ class PostgresStore:
                 QUERIES["candles"], instrument, granularity.value, *bounds
             )
         return [rows.candle(instrument, granularity, row) for row in found]
+
+    async def forget(self, table: Literal["ticks", "journal"], before_ns: int) -> int:
+        """Drop the partitions of `table` that end before an instant; returns how many."""
+        async with self._money.use() as connection:
+            dropped: int = await connection.fetchval(
+                QUERIES["forget"], table, rows.to_datetime(before_ns)
+            )
+        return dropped
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[asyncpg.Connection]:

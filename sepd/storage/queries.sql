@@ -207,6 +207,11 @@ WHERE pair = $1 AND granularity = $2 AND "timestamp" >= $3 AND "timestamp" < $4
   AND bid_open IS NOT NULL
 ORDER BY "timestamp"
 
+-- name: server
+SELECT current_setting('server_version') AS version,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
+       pg_database_size(current_database()) AS size_bytes
+
 -- name: broken_audit_row
 SELECT min(sequence) FROM (
     SELECT sequence,

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from sepd.storage.queries import QUERIES
+from tests.conftest import ROOT
 
 NEEDS_STAGING = {"merge_candles"}
 
@@ -22,12 +23,6 @@ async def test_every_query_can_be_prepared(name: str, database_url: str) -> None
         await connection.close()
 
 
-def test_names_are_all_used_in_the_package() -> None:
-    from importlib.resources import files
-
-    sources = "".join(
-        file.read_text("utf-8")
-        for file in files("sepd.storage").iterdir()
-        if file.name.endswith(".py")
-    )
+def test_every_query_is_used() -> None:
+    sources = "".join(file.read_text("utf-8") for file in (ROOT / "sepd").rglob("*.py"))
     assert [name for name in QUERIES if f'"{name}"' not in sources] == []
