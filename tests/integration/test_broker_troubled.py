@@ -28,8 +28,9 @@ from tests.support.troubled import (
 from tests.support.virtual import LoopClock, run_virtually
 
 BASE = Granularity.S30
-SEEDS = int(os.environ.get("SEPD_SEEDS", "0"))
+SEEDS = int(os.environ.get("TROUBLED_SEEDS", "0"))
 EXACT = (Kind.SILENCE, Kind.CUT, Kind.HALF_OPEN, Kind.REPEAT, Kind.LOSE, Kind.REFUSE, Kind.LAG)
+DEADLY = (Kind.SILENCE, Kind.HALF_OPEN)
 
 
 class Seen:
@@ -140,8 +141,12 @@ def _check_contents(plan: Script, name: str, candles: list[Candle]) -> None:
 
 
 def check_recovery(plan: Script, seen: Seen) -> None:
-    """Ten seconds after the end of a trouble, or two after the watchdog's ten, all is well."""
-    shaken = [(t.start_s, max(t.end_s + 10, t.start_s + 12)) for t in plan.troubles]
+    """Ten seconds after the end of a trouble every quote is there at once.
+
+    A stream that was opened at the last moment of a silence is dead too, and shows it only when
+    the watchdog's ten seconds are over: three more are granted to reconnect.
+    """
+    shaken = [(t.start_s, t.end_s + (13 if t.kind in DEADLY else 10)) for t in plan.troubles]
     for quote in plan.quotes:
         at_s = (quote.time_ns - NOON) / S
         if at_s < plan.length_s - 1 and not any(start <= at_s < end for start, end in shaken):
@@ -165,8 +170,13 @@ def test_all_kinds_together(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_many_seeds() -> None:
-    """SEPD_SEEDS runs, half of them without garbled lines, where candles are exact."""
+    """TROUBLED_SEEDS runs, half of them without garbled lines, where candles are exact."""
+    failed: dict[int, str] = {}
     for seed in range(SEEDS):
         exact = seed % 2 == 0
         plan = script(seed, EXACT if exact else tuple(Kind))
-        check(plan, run_virtually(live(plan, seed)), exact=exact)
+        try:
+            check(plan, run_virtually(live(plan, seed)), exact=exact)
+        except AssertionError as error:
+            failed[seed] = str(error).splitlines()[0]
+    assert failed == {}

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 import aiohttp
 import msgspec
 
-from sepd.broker.oanda import wire
-from sepd.domain.market import Heartbeat, Instrument, Quote, parse_points
+from sepd.broker.oanda import translate, wire
+from sepd.domain.market import Heartbeat, Instrument, Quote
 from sepd.domain.time import parse_time
 from sepd.errors import InputError, TransientError
 from sepd.ports import PriceBatch
@@ -166,7 +166,7 @@ class PriceLines:
             raise InputError(f"The stream names an instrument {name[:40]!r} that is not listed.")
         points = cache.get(text)
         if points is None:
-            points = parse_points(str(text), self._digits[name])
+            points = translate.points(text, self._digits[name])
             if len(cache) >= _CACHED:
                 cache.clear()
             cache[text] = points

@@ -31,17 +31,34 @@ from sepd.domain.time import parse_time
 from sepd.errors import InputError
 
 Instruments = Mapping[str, Instrument]
+_DIGITS = 18
+_IMPOSSIBLE = 1 << 53
 
 
 def finite(number: Decimal) -> Decimal:
-    """`number`, if it is one.
+    """`number`, if it is one that money, units or a price can be.
 
     Raises:
-        InputError: it is infinite or not a number.
+        InputError: it is infinite, not a number, or beyond 10^18 in size or fineness.
     """
-    if not number.is_finite():
-        raise InputError(f"The broker sent {number} where a number belongs.")
+    if not number.is_finite() or abs(number.adjusted()) > _DIGITS:
+        raise InputError(f"The broker sent {str(number)[:40]} where a number belongs.")
     return number
+
+
+def points(text: wire.PriceText, digits: int) -> int:
+    """Points of a price as it is written.
+
+    Raises:
+        InputError: it is no price with at most `digits` decimals.
+    """
+    try:
+        found = parse_points(str(text), digits)
+    except ValueError:
+        found = _IMPOSSIBLE
+    if found >= _IMPOSSIBLE:
+        raise InputError(f"The broker sent {str(text)[:40]!r} where a price belongs.")
+    return found
 
 
 def known(instruments: Instruments, name: str) -> Instrument:
@@ -90,12 +107,8 @@ def candle(row: wire.CandleRow, of: Instrument, granularity: Granularity) -> Can
 
 def _sides(side: wire.Ohlc, of: Instrument) -> tuple[int, int, int, int]:
     digits = of.display_precision
-    return (
-        parse_points(str(side.o), digits),
-        parse_points(str(side.h), digits),
-        parse_points(str(side.l), digits),
-        parse_points(str(side.c), digits),
-    )
+    opened, high = points(side.o, digits), points(side.h, digits)
+    return opened, high, points(side.l, digits), points(side.c, digits)
 
 
 def account(reply: wire.AccountReply, instruments: Instruments) -> AccountSnapshot:

@@ -164,6 +164,15 @@ async def test_an_order_the_broker_rejects_is_refused_with_its_row(broker: Broke
     assert list(await broker.transactions_since(checkpoint)) == list(outcome.events)
 
 
+async def test_a_stop_is_cancelled_by_its_id(broker: Broker) -> None:
+    await broker.place(order(broker))
+    stop = next(o for o in (await broker.account()).orders if o.kind == "STOP_LOSS")
+    outcome = await broker.cancel(stop.order_id)
+    assert isinstance(outcome, Done)
+    assert isinstance(outcome.events[0], OrderCancelled)
+    assert isinstance(await broker.cancel(stop.order_id), Refused)
+
+
 async def test_prices_stream_from_the_newest_on(stepped: Venue, broker: Broker) -> None:
     got: list[Quote | Heartbeat] = []
     async for batch in broker.stream_prices(["EUR_USD"]):
