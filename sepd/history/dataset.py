@@ -214,10 +214,20 @@ def read_manifest(path: Path) -> Manifest:
         InputError: it is absent or not one.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return manifest_in(path, path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
-    except msgspec.DecodeError as error:
+
+
+def manifest_in(path: Path, content: bytes) -> Manifest:
+    """A manifest from its bytes; `path` names it.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no manifest: {error}.") from None
 
 

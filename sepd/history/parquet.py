@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -51,8 +51,12 @@ def write_parquet(dataset: Dataset, path: Path, from_ns: int, to_ns: int) -> int
     return written
 
 
-def parquet_lines(path: Path) -> Iterator[str]:
+def parquet_lines(path: Path, content: BinaryIO | None = None) -> Iterator[str]:
     """The rows of a Parquet file as the lines of a CSV file, header first.
+
+    Args:
+        path: the file.
+        content: read instead of the file; `path` then only names it.
 
     Raises:
         InputError: damaged, or without the columns of a layout.
@@ -60,13 +64,13 @@ def parquet_lines(path: Path) -> Iterator[str]:
     """
     arrow, parquet = _pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(content or path) as file:
             names = _layout_names(path, file.schema_arrow.names)
             yield ",".join(names)
             for batch in file.iter_batches(_BATCH_ROWS, columns=names):
                 texts = [_texts(arrow, path, name, batch.column(name)) for name in names]
                 yield from map(",".join, zip(*texts, strict=True))
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is a damaged Parquet file ({error}).") from None
 
 

@@ -88,10 +88,19 @@ def read_segment(path: Path) -> Segment:
     """
     try:
         with path.open("rb") as stream:
-            header = _read_header(path, stream)
-            body = stream.read()
+            return segment_in(path, stream)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def segment_in(path: Path, stream: BinaryIO) -> Segment:
+    """A segment from an opened file; `path` names it.
+
+    Raises:
+        InputError: it is not a whole segment.
+    """
+    header = _read_header(path, stream)
+    body = stream.read()
     size = 8 * header.columns * header.rows
     if len(body) != size + KEPT_BYTES * header.rows:
         raise InputError(f"{path}: is damaged; delete it and download or import again.")
@@ -115,7 +124,7 @@ def read_header(path: Path) -> Header:
 def _read_header(path: Path, stream: BinaryIO) -> Header:
     try:
         header = msgspec.json.decode(stream.readline(_HEADER_LIMIT), type=Header)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise InputError(f"{path}: is no segment; delete it and download again.") from None
     if header.format != FORMAT or header.columns not in {BAR_COLUMNS, TICK_COLUMNS}:
         raise InputError(f"{path}: has another format; use the sepd that wrote it.")

@@ -16,18 +16,19 @@ from sepd.errors import InputError
 
 DAMAGE = (
     EOFError,
+    ValueError,
+    NotImplementedError,
     zlib.error,
+    lzma.LZMAError,
     gzip.BadGzipFile,
     zipfile.BadZipFile,
-    lzma.LZMAError,
-    NotImplementedError,
 )
-"""What a broken or foreign archive raises while it is read."""
+"""What a broken or foreign archive raises while it is read; ValueError for a bad offset."""
 
 
 @contextmanager
-def opened_text(path: Path) -> Iterator[tuple[str, IO[str]]]:
-    """The name and the text of a file, or of the only CSV file of a zip.
+def text_in(path: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[str]]]:
+    """The name and the text of an opened file, or of the only CSV file of a zip.
 
     Bytes that are not UTF-8 become a character that no row may have.
 
@@ -35,17 +36,21 @@ def opened_text(path: Path) -> Iterator[tuple[str, IO[str]]]:
         InputError: a zip with no CSV file, several, or an encrypted one.
         OSError, DAMAGE: it cannot be read.
     """
-    with path.open("rb") as raw:
-        magic = raw.read(4)
-        raw.seek(0)
-        if magic[:2] == b"\x1f\x8b":
-            with gzip.open(raw, "rb") as stream:
-                yield path.name, _text(stream)
-        elif magic[:2] == b"PK":
-            with zipfile.ZipFile(raw) as archive, archive.open(_only_csv(path, archive)) as member:
-                yield Path(member.name).name, _text(member)
-        else:
-            yield path.name, _text(raw)
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic[:2] == b"\x1f\x8b":
+        with gzip.open(raw, "rb") as stream, _text(stream) as text:
+            yield path.name, text
+    elif magic == b"PK\x03\x04":
+        with (
+            zipfile.ZipFile(raw) as archive,
+            archive.open(_only_csv(path, archive)) as member,
+            _text(member) as text,
+        ):
+            yield Path(member.name).name, text
+    else:
+        with _text(raw) as text:
+            yield path.name, text
 
 
 def _only_csv(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -136,12 +136,22 @@ def load_calendar(path: Path | None = None) -> Calendar:
     """
     path = path or data_dir("config") / "calendar.toml"
     try:
-        hours = msgspec.toml.decode(path.read_bytes(), type=Hours)
-        for pause in hours.pause:
-            ZoneInfo(pause.zone)
+        return calendar_in(path, path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    except (msgspec.DecodeError, ValueError, ZoneInfoNotFoundError) as error:
+
+
+def calendar_in(path: Path, content: bytes) -> Calendar:
+    """A calendar from its bytes; `path` names it.
+
+    Raises:
+        ConfigError: an entry is wrong.
+    """
+    try:
+        hours = msgspec.toml.decode(content, type=Hours)
+        for pause in hours.pause:
+            ZoneInfo(pause.zone)
+    except (msgspec.DecodeError, ValueError, OSError, ZoneInfoNotFoundError) as error:
         raise ConfigError(f"{path}: {error}.") from None
     return Calendar(hours)
 

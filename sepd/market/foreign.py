@@ -34,7 +34,15 @@ _HIST_MT = re.compile(r"\d{4}\.\d\d\.\d\d,\d\d:\d\d(,[^,]*){5}")
 _HIST_TICK = re.compile(r"\d{8} \d{9}(,[^,]*){3}")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d) (\d\d):?(\d\d):?(\d\d)?(\d{3})?")
 _DOTTED = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: GMT[+-]0000)?")
-_DUKASCOPY_TIMES = frozenset({"gmt time", "time (utc)", "utc", "timestamp"})
+_DUKASCOPY_TIMES = frozenset({"gmttime", "time(utc)", "utc", "timestamp"})
+_DUKASCOPY_TICKS = frozenset(
+    {
+        ("ask", "bid"),
+        ("ask", "bid", "askvolume", "bidvolume"),
+        ("askprice", "bidprice"),
+        ("askprice", "bidprice", "askvolume", "bidvolume"),
+    }
+)
 
 
 def foreign_layout(
@@ -123,10 +131,10 @@ def _hist_tick(precision: int) -> Callable[[str], Columns]:
 
 
 def _dukascopy(header: str, file_name: str, precision: int, spread_points: int) -> Layout | None:
-    names = [name.strip().lower().replace(" ", "") for name in header.split(",")]
-    if header.split(",", maxsplit=1)[0].strip().lower() not in _DUKASCOPY_TIMES:
+    names = header.lower().replace(" ", "").replace("_", "").split(",")
+    if names[0] not in _DUKASCOPY_TIMES:
         return None
-    if names[1:3] in (["ask", "bid"], ["askprice", "bidprice"]):
+    if tuple(names[1:]) in _DUKASCOPY_TICKS:
         return Layout("Dukascopy tick", True, _dukascopy_tick(len(names), precision))
     if names[1:] != ["open", "high", "low", "close", "volume"]:
         return None

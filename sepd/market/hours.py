@@ -15,6 +15,7 @@ from sepd.market.new_york import wall_ns
 _DAY = dt.timedelta(days=1)
 _FRIDAY = 4
 Named = Annotated[str, Meta(min_length=1)]
+Zone = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,60}$")]
 Patterns = Annotated[tuple[Named, ...], Meta(min_length=1)]
 
 
@@ -33,7 +34,7 @@ class Pause(Struct, frozen=True, forbid_unknown_fields=True, rename={"since": "f
 
     instruments: Patterns
     since: dt.date
-    zone: Named
+    zone: Zone
     start: dt.time
     end: dt.time
     source: Named

@@ -13,10 +13,11 @@ from array import array
 from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
+from typing import IO
 
 from sepd.domain.market import Candle, Granularity, Instrument, Quote
 from sepd.errors import ConfigError, InputError
-from sepd.market.archive import DAMAGE, opened_text
+from sepd.market.archive import DAMAGE, text_in
 from sepd.market.foreign import foreign_layout
 from sepd.market.instruments import instrument_in, instrument_named
 from sepd.market.layouts import layout_of
@@ -116,12 +117,27 @@ def open_tape(
     Raises:
         InputError: missing, empty, unreadable, unknown layout or instrument, no legal row.
     """
+    try:
+        with path.open("rb") as raw:
+            return tape_in(path, raw, instrument, spread_points)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from None
+
+
+def tape_in(path: Path, raw: IO[bytes], instrument: str | None, spread_points: int) -> Tape:
+    """A tape from an opened file; `path` names it.
+
+    Raises:
+        InputError: as `open_tape`.
+    """
     if spread_points < 0:
         raise InputError(f"A spread of {spread_points} points is negative.")
     try:
-        with opened_text(path) as (name, stream):
+        with text_in(path, raw) as (name, stream):
             found = instrument_named(instrument) if instrument else _instrument_of(path, name)
             return read_tape(path, name, lines_of(stream), found, spread_points)
+    except InputError:
+        raise
     except DAMAGE as error:
         raise InputError(f"{path}: damaged archive ({error}); fetch the file again.") from None
     except OSError as error:

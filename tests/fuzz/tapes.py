@@ -1,0 +1,263 @@
+"""Parsers of price files under damage, with an oracle for every row that they accept.
+
+The oracle reads lines in its own way (regular expressions, `Fraction`, `datetime`), so that a row
+which is accepted wrongly shows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from pathlib import Path
+
+from msgspec import Struct
+
+from sepd.errors import InputError
+from sepd.market.foreign import foreign_layout
+from sepd.market.layouts import layout_of
+from sepd.market.tape import Tape, tape_in
+from tests.fuzz.mutate import mutated
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+PRICE = re.compile(r"[0-9]+\.?[0-9]*")
+SPREAD = 10
+Fields = tuple[int, ...]
+
+
+class Case(Struct, frozen=True):
+    """A kind of file: its name, a valid text, and the oracle's reading of one line."""
+
+    name: str
+    valid: str
+    read: Callable[[str], Fields | None]
+
+
+def ns(text: str, form: str, fraction: str = "", shift_h: int = 0) -> int | None:
+    """A time by `datetime`."""
+    if not text.isascii() or (fraction and not re.fullmatch(r"[0-9]{1,9}", fraction)):
+        return None
+    try:
+        moment = datetime.strptime(text, form).replace(tzinfo=UTC) - EPOCH
+    except ValueError:
+        return None
+    return (moment // timedelta(seconds=1) + shift_h * 3600) * 10**9 + int(fraction.ljust(9, "0"))
+
+
+def points(text: str) -> int | None:
+    """A price by `Fraction`."""
+    if not PRICE.fullmatch(text):
+        return None
+    scaled = Fraction(text) * 10**5
+    return int(scaled) if scaled.denominator == 1 else None
+
+
+def all_of(*values: int | None) -> Fields | None:
+    """The values, if all were readable."""
+    return None if None in values else tuple(value for value in values if value is not None)
+
+
+def iso(text: str) -> int | None:
+    found = re.fullmatch(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?[Zz]",
+        text,
+    )
+    return ns(f"{found[1]} {found[2]}", "%Y-%m-%d %H:%M:%S", found[3] or "") if found else None
+
+
+def read_tick(line: str) -> Fields | None:
+    fields = line.split(",")
+    return all_of(iso(fields[0]), *map(points, fields[1:])) if len(fields) == 3 else None
+
+
+def read_bar(line: str) -> Fields | None:
+    fields = line.split(",")
+    return all_of(iso(fields[0]), *map(points, fields[1:])) if len(fields) == 9 else None
+
+
+def beside(prices: list[int | None], lower: int = 0) -> list[int | None]:
+    bids = [None if price is None else price and price - lower for price in prices]
+    return [*bids, *(None if bid is None else bid and bid + SPREAD for bid in bids)]
+
+
+def read_mid(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) not in {5, 6} or (len(fields) == 6 and not _count(fields[5])):
+        return None
+    time = fields[0] if fields[0][-1:] == "Z" else fields[0] + "Z"
+    return all_of(iso(time), *beside([points(one) for one in fields[1:5]], SPREAD // 2))
+
+
+def _count(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,15}(\.0{1,9})?", text) is not None
+
+
+def read_lean(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) != 11 or not PRICE.fullmatch(fields[0]):
+        return None
+    offset = Fraction(fields[0]) * 10**6
+    midnight = ns("2014-05-01", "%Y-%m-%d")
+    if offset.denominator != 1 or midnight is None:
+        return None
+    prices = [points(fields[n]) for n in (1, 2, 3, 4, 6, 7, 8, 9)]
+    return all_of(midnight + int(offset), *prices)
+
+
+def read_dukascopy(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) != 5:
+        return None
+    found = re.fullmatch(
+        r"([0-9]{2}\.[0-9]{2}\.[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2})"
+        r"(?:\.([0-9]{1,9}))?(?: GMT[+-]0000)?",
+        fields[0],
+    )
+    if found:
+        time = ns(found[1], "%d.%m.%Y %H:%M:%S", found[2] or "")
+    elif re.fullmatch(r"[0-9]{13}", fields[0]):
+        time = int(fields[0]) * 10**6
+    else:
+        time = iso(fields[0][:10].replace(".", "-") + fields[0][10:].removesuffix("Z") + "Z")
+    return all_of(time, points(fields[2]), points(fields[1]))
+
+
+def read_histdata(line: str) -> Fields | None:
+    fields = line.split(";")
+    if len(fields) != 6:
+        return None
+    found = re.fullmatch(r"([0-9]{8} [0-9]{2}:?[0-9]{2}:?[0-9]{2})([0-9]{3})?", fields[0])
+    short = re.fullmatch(r"[0-9]{8} [0-9]{2}:?[0-9]{2}:?", fields[0])
+    if found:
+        time = ns(found[1].replace(":", ""), "%Y%m%d %H%M%S", found[2] or "", 5)
+    else:
+        time = ns(fields[0].replace(":", "") + "00", "%Y%m%d %H%M%S", "", 5) if short else None
+    return all_of(time, *beside([points(one) for one in fields[1:5]]))
+
+
+CASES = {
+    "ticks": Case(
+        "EUR_USD.csv",
+        "time,bid,ask\n2014-05-01T00:00:00.292Z,1.38676,1.38686\n"
+        "2014-05-01T00:00:00.920Z,1.38676,1.38687\n2014-05-01T00:00:02.870Z,1.38675,1.38688\n",
+        read_tick,
+    ),
+    "bars": Case(
+        "EUR_USD.M1.csv",
+        "time,bid_open,bid_high,bid_low,bid_close,ask_open,ask_high,ask_low,ask_close\n"
+        "2014-05-01T00:00:00.000Z,1.38676,1.38686,1.38669,1.38686,1.38686,1.38697,1.3868,1.38697\n"
+        "2014-05-01T00:01:00.000Z,1.38688,1.38688,1.38685,1.38685,1.387,1.387,1.38696,1.38698\n",
+        read_bar,
+    ),
+    "mid bars": Case(
+        "EURUSD.H1.csv",
+        ",Open,High,Low,Close,Volume\n2017-04-19 09:00:00,1.0716,1.0722,1.07083,1.07219,1413\n"
+        "2017-04-19 10:00:00,1.07214,1.07296,1.07214,1.0726,1241\n",
+        read_mid,
+    ),
+    "LEAN": Case(
+        "20140501_eurusd_minute_quote.csv",
+        "0,1.38676,1.38686,1.38669,1.38686,0,1.38686,1.38697,1.3868,1.38697,0\n"
+        "60000,1.38688,1.38688,1.38685,1.38685,0,1.387,1.387,1.38696,1.38698,0\n",
+        read_lean,
+    ),
+    "Dukascopy": Case(
+        "EURUSD_Ticks.csv",
+        "Gmt time,Ask,Bid,AskVolume,BidVolume\n01.05.2014 00:00:00.292,1.38686,1.38676,1.5,0.75\n"
+        "01.05.2014 00:00:02.870,1.38688,1.38675,1.5,0.75\n",
+        read_dukascopy,
+    ),
+    "HistData": Case(
+        "DAT_ASCII_EURUSD_M1_2012.csv",
+        "20120201 000000;1.306600;1.306600;1.306560;1.306560;0\n"
+        "20120201 000100;1.306570;1.306570;1.306470;1.306560;0\n",
+        read_histdata,
+    ),
+}
+
+
+def fuzz_tape(kind: str) -> Callable[[random.Random], str]:
+    """One damaged file of a kind; says `accepted` or `refused`."""
+    case = CASES[kind]
+    valid = case.valid.encode()
+
+    def once(rng: random.Random) -> str:
+        data = mutated(rng, valid)
+        try:
+            tape = tape_in(Path(case.name), io.BytesIO(data), "EUR_USD", SPREAD)
+        except InputError:
+            return "refused"
+        judge(case, data, tape)
+        return "accepted"
+
+    return once
+
+
+def judge(case: Case, data: bytes, tape: Tape) -> None:
+    """Every accepted row is in the file, reads the same another way, and is legal."""
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "replace").read()
+    lines = text.removesuffix("\n").split("\n")
+    rows = list(zip(*tape.columns, strict=True))
+    check_legal(rows, tape.granularity is not None)
+    if max(map(len, lines)) > 60_000 or data[:2] in (b"\x1f\x8b", b"PK"):
+        return
+    known = layout_of(lines[0], 5, SPREAD) or foreign_layout(lines[0], case.name, 5, SPREAD)
+    assert known is not None
+    valid = layout_of(case.valid.split("\n")[0], 5, SPREAD) or foreign_layout(
+        case.valid.split("\n")[0], case.name, 5, SPREAD
+    )
+    if valid is None or (known.name, known.has_header) != (valid.name, valid.has_header):
+        return
+    refused = {row.row for row in tape.rejected.listed}
+    first = 2 if known.has_header else 1
+    taken = [
+        line
+        for number, line in enumerate(lines[first - 1 :], first)
+        if number not in refused and line.strip()
+    ]
+    width = 3 if tape.granularity is None else 9
+    assert [row[:width] for row in rows] == [case.read(line) for line in taken]
+
+
+def check_legal(rows: list[tuple[int, ...]], bars: bool) -> None:
+    """Positive, uncrossed, ordered, consistent."""
+    last = -1
+    for time, *prices in rows:
+        half = 4 if bars else 1
+        bid, ask = prices[:half], prices[half : 2 * half]
+        assert all(0 < low <= high for low, high in zip(bid, ask, strict=True))
+        assert time > last if bars else time >= last
+        last = time
+        if bars:
+            for side in (bid, ask):
+                assert side[1] == max(side)
+                assert side[2] == min(side)
+
+
+def fuzz_archive(rng: random.Random) -> str:
+    """Damaged gzip and zip files."""
+    data = mutated(rng, rng.choice(_ARCHIVES))
+    try:
+        tape = tape_in(Path("EUR_USD.csv"), io.BytesIO(data), "EUR_USD", SPREAD)
+    except InputError:
+        return "refused"
+    check_legal(list(zip(*tape.columns, strict=True)), tape.granularity is not None)
+    return "accepted"
+
+
+def _archives() -> Iterator[bytes]:
+    valid = CASES["ticks"].valid
+    yield gzip.compress(valid.encode(), mtime=0)
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        memory = io.BytesIO()
+        with zipfile.ZipFile(memory, "w", method) as archive:
+            archive.writestr("EUR_USD.csv", valid)
+        yield memory.getvalue()
+
+
+_ARCHIVES = tuple(_archives())
