@@ -20,11 +20,12 @@ import msgspec
 from msgspec import Struct
 
 from sepd.clock import EventClock, SystemClock
-from sepd.daemon import Daemon, open_daemon, services, stop_on_signals
+from sepd.daemon import open_node, services, stop_on_signals
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError, InputError, TransientError
 from sepd.market.rows import RejectedRow
 from sepd.market.tape import open_tape, sample_path
+from sepd.node import Node
 from sepd.settings import BrokerSettings, MarketSettings, RuleSettings, Settings
 from sepd.storage.faults import database_errors
 
@@ -115,7 +116,7 @@ class Venue:
 async def run_demo(
     settings: Settings, tape: Path | None, speed: str, leave: bool, watcher: Watcher
 ) -> Summary:
-    """Play a tape through the whole daemon.
+    """Play a tape through the whole node.
 
     Args:
         settings: the person's; broker, candles and rule are fitted to the tape.
@@ -135,19 +136,19 @@ async def run_demo(
         own = await _empty_database(database)
         async with (
             _venue(facts, speed, fitted.rule.granularities[0]) as venue,
-            open_daemon(
+            open_node(
                 _connect(fitted, venue),
                 database=own,
                 cache=cache,
                 clock=EventClock(facts.start_ns),
                 paced=True,
-            ) as daemon,
+            ) as node,
         ):
-            return await _play(daemon, venue, facts, leave, watcher)
+            return await _play(node, venue, facts, leave, watcher)
 
 
 async def _play(
-    daemon: Daemon, venue: Venue, facts: TapeFacts, leave: bool, watcher: Watcher
+    node: Node, venue: Venue, facts: TapeFacts, leave: bool, watcher: Watcher
 ) -> Summary:
     stop = asyncio.Event()
     opening = Decimal((await venue.state())["balance"])
@@ -155,28 +156,28 @@ async def _play(
     started_ns = timer.monotonic_ns()
     with stop_on_signals(stop):
         async with asyncio.TaskGroup() as tasks:
-            shown = tasks.create_task(_show(venue, daemon, facts, watcher))
-            ending = tasks.create_task(_stop_at_the_end(daemon, stop, leave))
-            await daemon.run(stop)
+            shown = tasks.create_task(_show(venue, node, facts, watcher))
+            ending = tasks.create_task(_stop_at_the_end(node, stop, leave))
+            await node.run(stop)
             shown.cancel()
             ending.cancel()
     elapsed_s = (timer.monotonic_ns() - started_ns) / 1e9
-    return await _summarise(daemon, venue, facts, opening, elapsed_s)
+    return await _summarise(node, venue, facts, opening, elapsed_s)
 
 
-async def _stop_at_the_end(daemon: Daemon, stop: asyncio.Event, leave: bool) -> None:
-    await daemon.tape_ended.wait()
+async def _stop_at_the_end(node: Node, stop: asyncio.Event, leave: bool) -> None:
+    await node.tape_ended.wait()
     if leave:
         stop.set()
 
 
-async def _show(venue: Venue, daemon: Daemon, facts: TapeFacts, watcher: Watcher) -> None:
+async def _show(venue: Venue, node: Node, facts: TapeFacts, watcher: Watcher) -> None:
     """Tell the watcher how far the tape is, until cancelled."""
     title = f"{facts.instrument} {facts.granularity or 'ticks'}"
-    await daemon.serving.wait()
-    watcher(Moment(title, url=f"http://127.0.0.1:{daemon.port}"))
+    await node.serving.wait()
+    watcher(Moment(title, url=f"http://127.0.0.1:{node.port}"))
     while True:
-        state, report = await venue.state(), daemon.status()
+        state, report = await venue.state(), node.status()
         note = (
             f"{state['tape_time'][:16]}  {report.orders.filled} filled, "
             f"{sum(report.orders.refused.values())} refused, P/L {report.pl.realised}"
@@ -186,9 +187,9 @@ async def _show(venue: Venue, daemon: Daemon, facts: TapeFacts, watcher: Watcher
 
 
 async def _summarise(
-    daemon: Daemon, venue: Venue, facts: TapeFacts, opening: Decimal, elapsed_s: float
+    node: Node, venue: Venue, facts: TapeFacts, opening: Decimal, elapsed_s: float
 ) -> Summary:
-    state, report, totals = await venue.state(), daemon.status(), await daemon.totals()
+    state, report, totals = await venue.state(), node.status(), await node.totals()
     return Summary(
         tape=facts.path.name,
         tape_rows=facts.rows,
@@ -211,7 +212,7 @@ async def _summarise(
         events_per_s=round(report.events / elapsed_s, 1),
         elapsed_s=round(elapsed_s, 3),
         peak_rss_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        decisions_sha256=daemon.decisions_sha256,
+        decisions_sha256=node.decisions_sha256,
     )
 
 

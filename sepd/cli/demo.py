@@ -41,7 +41,8 @@ def demo(
     if speed != "max" and not (speed.replace(".", "", 1).isdecimal() and float(speed) > 0):
         raise InputError(f"--speed takes max or a positive number, not {speed!r}.")
     settings = load_settings(config, overrides={"api": {"port": port}})
-    log.configure(settings.log.format, "warning" if as_json else settings.log.level)
+    quiet = as_json or sys.stderr.isatty()
+    log.configure(settings.log.format, "warning" if quiet else settings.log.level)
     with _progress(as_json) as watcher, asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         summary = loop.run(run_demo(settings, tape, speed, leave, watcher))
     if as_json:
@@ -80,7 +81,23 @@ def _announce(moment: Moment, quiet: bool) -> None:
 
 
 def _table(summary: Summary) -> Table:
-    table = Table(title="sepd demo", show_header=False, title_justify="left")
-    for name in summary.__struct_fields__:
-        table.add_row(name, str(getattr(summary, name)))
+    """What the run came to, for people; `--json` has every figure."""
+    refused = ", ".join(f"{count} {reason}" for reason, count in summary.refused.items())
+    rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rows_rejected.items())
+    agree = summary.realised_pl == summary.trading_results_pl == summary.venue_balance_change
+    table = Table(title=f"Played {summary.tape}", show_header=False, title_justify="left")
+    for name, text in (
+        ("prices", f"{summary.quotes_in:,} arrived, {summary.quotes_stored:,} stored"),
+        ("rows refused", rejected or "none"),
+        ("candles", f"{summary.candles_in:,} built, {summary.candles_stored:,} stored"),
+        ("signals", f"{summary.signals:,}"),
+        ("orders", f"{summary.orders:,}: {summary.filled:,} filled, {refused or 'none'} refused"),
+        ("realised P/L", f"{summary.realised_pl:f}"),
+        ("daemon, store and venue", "agree to the last digit" if agree else "DISAGREE"),
+        ("open positions", f"{summary.open_positions}"),
+        ("speed", f"{summary.events_per_s:,.0f} events/s over {summary.elapsed_s:.1f} s"),
+        ("peak memory", f"{summary.peak_rss_mb:.0f} MB"),
+        ("decisions", f"sha256 {summary.decisions_sha256[:16]}…"),
+    ):
+        table.add_row(name, text)
     return table

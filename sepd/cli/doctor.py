@@ -18,6 +18,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from sepd.affinity import gpu_placement
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.errors import ConfigError
 from sepd.log import redact_text
@@ -60,6 +61,7 @@ def examine(config: Path | None) -> Iterator[Check]:
     yield asyncio.run(_cache(settings))
     yield _port(settings)
     yield _gpu(settings)
+    yield Check("affinity", True, gpu_placement().reason)
 
 
 def _python() -> Check:

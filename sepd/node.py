@@ -1,0 +1,325 @@
+"""One account's trading node: its life from recovery to the last written row.
+
+Start-up is recovery: orders and positions are reconciled with the broker, and only then is
+anything traded. The end is in reverse: feeds stop, the queue drains, orders under way are
+settled, what is queued is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import structlog
+from msgspec import to_builtins
+
+from sepd.api.app import serve
+from sepd.api.report import Health, Report
+from sepd.api.schema import OrderCounts, Status
+from sepd.bitspace import parameters
+from sepd.bitspace.analyser import Analyser
+from sepd.clock import EventClock
+from sepd.domain.market import Instrument
+from sepd.domain.order import OrderState
+from sepd.errors import ConfigError, InvariantViolated
+from sepd.execution.executor import Executor
+from sepd.execution.ledger import EVERYTHING
+from sepd.execution.machine import Order
+from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
+from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.pipeline import Pipeline
+from sepd.ports import Broker, Cache, Clock, Store, StoredTotals
+from sepd.risk.book import Book
+from sepd.settings import Settings
+from sepd.signals.rule import PolarityRule
+from sepd.signals.view import view_market
+from sepd.supervise import Backoff, Notifier, supervise
+
+log = structlog.get_logger(__name__)
+
+Task = asyncio.Task[None]
+DRAIN_S = 15.0
+SERVICES_S = 0.25
+RECONCILE_S = 60.0
+REFUSED = {OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED}
+FILLED = {OrderState.FILLED, OrderState.PARTIAL, OrderState.CLOSED}
+
+
+class Outcomes:
+    """Counts what became of orders: told of every order that changed."""
+
+    def __init__(self) -> None:
+        self._filled_ids: set[str] = set()
+        self.filled = 0
+        self.refused: Counter[str] = Counter()
+
+    def __call__(self, order: Order) -> None:
+        """Note a change; an order is counted once as filled or once as refused."""
+        intent_id = order.intent.id
+        if order.state in FILLED and intent_id not in self._filled_ids:
+            self.filled += 1
+            self._filled_ids.add(intent_id)
+        elif order.state in REFUSED and intent_id not in self._filled_ids:
+            self.refused[order.reason or order.state.value] += 1
+        if order.state is OrderState.CLOSED:
+            self._filled_ids.discard(intent_id)
+
+
+class Node:
+    """One account, from recovery to the last written row; its services are open.
+
+    Args:
+        clock: time of decisions; stands at the newest broker time where a tape is played.
+        timer: real time, for latencies and uptime only.
+        paced: the venue waits for us, so nothing may depend on speed.
+
+    Attributes:
+        serving: set when the API listens, on `port`.
+        tape_ended: set when a recorded tape has been played to its end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        broker: Broker,
+        store: Store,
+        cache: Cache,
+        clock: Clock,
+        timer: Clock,
+        rng: random.Random,
+        paced: bool = False,
+    ) -> None:
+        self.serving = asyncio.Event()
+        self.tape_ended = asyncio.Event()
+        self.port = 0
+        self._settings = settings
+        self._broker = broker
+        self._store = store
+        self._cache = cache
+        self._clock = clock
+        self._timer = timer
+        self._rng = rng
+        self._paced = paced
+        self._health = Health()
+        self._outcomes = Outcomes()
+        self._notifier = Notifier()
+        self._started_ns = timer.monotonic_ns()
+        self._report: Report | None = None
+        self._analyser = self._prove_analyser()
+
+    def status(self) -> Status:
+        """The status of this instant; only while `run` runs, and after it."""
+        if self._report is None:
+            raise InvariantViolated("The daemon has no status before it has recovered.")
+        return self._report()
+
+    @property
+    def decisions_sha256(self) -> str:
+        """Hash over every decision so far."""
+        return self._pipeline.tally.decisions.hexdigest()
+
+    async def totals(self) -> StoredTotals:
+        """What the store holds, all that was queued included."""
+        return await self._store.totals(self._broker.account_id)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Recover, trade until `stop` is set, drain."""
+        await self._recover()
+        async with (
+            serve(self._settings.api, self.status) as self.port,
+            asyncio.TaskGroup() as tasks,
+        ):
+            services, consumer, feeds = self._start(tasks)
+            self._health.phase = "running"
+            self._notifier.ready()
+            self.serving.set()
+            log.info("ready", port=self.port, account=self._broker.account_id)
+            await stop.wait()
+            self._health.phase = "stopping"
+            self._notifier.stopping()
+            await self._drain(feeds)
+            for task in (*services, consumer):
+                task.cancel()
+
+    async def _recover(self) -> None:
+        """Start-up is recovery: nothing is traded before broker and store agree."""
+        known = await self._broker.instruments()
+        missing = [name for name in self._settings.instruments if name not in known]
+        if missing:
+            raise ConfigError(
+                f"instruments: the account cannot trade {', '.join(missing)}; "
+                f"it offers {', '.join(sorted(known)[:8])} …"
+            )
+        recovery = await recover(self._broker, self._store)
+        snapshot = recovery.snapshot
+        book = Book(snapshot.currency, known)
+        book.restore(snapshot, recovery.state, self._clock.now_ns())
+        quarantine(book, recovery.differences)
+        for difference in recovery.differences:
+            log.warning("difference", **to_builtins(difference))
+        book.ready = True
+        executor = Executor(
+            self._broker,
+            self._store,
+            self._clock,
+            book,
+            observe=self._outcomes,
+            last_transaction_id=snapshot.last_transaction_id,
+            workers=1 if self._paced else 8,
+        )
+        executor.adopt(recovery.orders)
+        self._assemble(known, book, executor, recovery)
+
+    def _prove_analyser(self) -> Analyser:
+        """The engine, proven on its golden rows; a device fault later on is shown as degraded."""
+        bits = self._settings.bitspace
+        analyser = Analyser(
+            parameters(bits.window, bits.order, iterations=bits.iterations),
+            bits.backend,
+            lambda reason: self._health.fault("analyser", reason),
+        )
+        log.info(
+            "analyser", backend=analyser.backend, why=analyser.reason, rows=analyser.proven_rows
+        )
+        return analyser
+
+    def _assemble(
+        self,
+        known: Mapping[str, Instrument],
+        book: Book,
+        executor: Executor,
+        recovery: Recovery,
+    ) -> None:
+        settings = self._settings
+        self._book, self._executor, self._recovery = book, executor, recovery
+        self._health.reconciled_ns = self._clock.now_ns()
+        chosen, streamed = settings.bitspace, self._analyser.backend == "numpy"
+        views = view_market(known, settings.instruments, settings.market, chosen, streamed=streamed)
+        self._queue = EventQueue(self._timer, settings.market.queue_events, paced=self._paced)
+        self._staleness = Staleness(self._timer, settings.instruments, settings.broker.silence_s)
+        self._pipeline = Pipeline(
+            queue=self._queue,
+            views=views,
+            book=book,
+            rule=PolarityRule(settings.rule),
+            limits=settings.risk,
+            executor=executor,
+            store=self._store,
+            cache=self._cache,
+            config_version=settings.version,
+            account_id=self._broker.account_id,
+            clock=self._clock,
+            analyser=None if streamed else self._analyser,
+            stale=self._staleness.stale,
+            on_time=self._on_time,
+            on_progress=lambda events: self._notifier.progress(f"{events} events"),
+            timer=self._timer,
+            paced=self._paced,
+        )
+        self._report = Report(
+            settings=settings,
+            health=self._health,
+            queue=self._queue,
+            pipeline=self._pipeline,
+            views=views,
+            book=book,
+            executor=executor,
+            staleness=self._staleness,
+            outcomes=self._order_counts,
+            backend=lambda: self._analyser.backend,
+            currency=recovery.snapshot.currency,
+            clock=self._clock,
+            timer=self._timer,
+            started_ns=self._started_ns,
+        )
+
+    def _on_time(self, now_ns: int) -> None:
+        if isinstance(self._clock, EventClock):
+            self._clock.advance(now_ns)
+
+    def _order_counts(self) -> OrderCounts:
+        tally = self._pipeline.tally
+        return OrderCounts(
+            total=tally.orders,
+            filled=self._outcomes.filled,
+            refused=dict(tally.refused + self._outcomes.refused),
+            open=sum(order.state not in FILLED for order in self._executor.orders),
+        )
+
+    def _start(self, tasks: asyncio.TaskGroup) -> tuple[list[Task], Task, list[Task]]:
+        """Start everything; services outlive the consumer, and the consumer the feeds."""
+        services = [
+            tasks.create_task(self._store.run(), name="store"),
+            tasks.create_task(self._cache.run(), name="cache"),
+            tasks.create_task(self._executor.run(), name="executor"),
+            tasks.create_task(self._watch_services(), name="services"),
+        ]
+        if not self._paced:
+            services.append(tasks.create_task(self._watch_account(), name="reconcile"))
+        batch = self._settings.market.batch_events
+        consumer = tasks.create_task(self._pipeline.run(batch), name="consumer")
+        last_id = self._executor.last_transaction_id
+        transactions = TransactionFeed(self._broker, self._queue, last_id)
+        prices = PriceFeed(
+            self._broker,
+            self._queue,
+            self._settings.instruments,
+            transactions=transactions,
+            staleness=self._staleness,
+            base=self._settings.market.base,
+        )
+        feeds = [
+            tasks.create_task(self._supervise("transactions", transactions.run)),
+            tasks.create_task(self._supervise("prices", prices.run, self.tape_ended)),
+        ]
+        return services, consumer, feeds
+
+    async def _supervise(
+        self, name: str, run: Callable[[], Awaitable[None]], done: asyncio.Event | None = None
+    ) -> None:
+        backoff = Backoff(self._rng)
+        await supervise(name, run, backoff, on_fault=self._health.fault)
+        if done is not None:
+            done.set()
+
+    async def _watch_services(self) -> None:
+        """Halt entries while rows are not being written; the cache may go without harm."""
+        while True:
+            fault = self._store.fault
+            self._health.fault("store", fault)
+            (self._book.block if fault else self._book.unblock)(EVERYTHING, "store")
+            self._health.fault("cache", "" if self._cache.ok else "Valkey does not answer.")
+            await asyncio.sleep(SERVICES_S)
+
+    async def _watch_account(self) -> None:
+        await watch(
+            self._broker,
+            self._store,
+            self._executor,
+            self._book,
+            every_s=RECONCILE_S,
+            report=self._reconciled,
+            before=self._recovery.differences,
+        )
+
+    def _reconciled(self, differences: Sequence[Difference]) -> None:
+        self._health.reconciled_ns = self._clock.now_ns()
+        kinds = sorted({item.kind.value for item in differences})
+        self._health.fault(
+            "account", f"Broker and store differ: {', '.join(kinds)}." if kinds else ""
+        )
+
+    async def _drain(self, feeds: Sequence[Task]) -> None:
+        """Stop the feeds, deal with what has arrived, settle what was sent, write it all."""
+        for feed in feeds:
+            feed.cancel()
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._queue.wait_processed(self._queue.last_sequence)
+                await self._executor.drain()
+                await self._store.flush()
+        except TimeoutError:
+            log.error("not_drained", seconds=DRAIN_S, queued=self._queue.depth)
