@@ -93,12 +93,17 @@ def with_last(request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def outcome_answer(
-    request: web.Request, outcome: Outcome, status: int, rejected_status: int = 400
+    request: web.Request,
+    outcome: Outcome,
+    status: int,
+    rejected_status: int = 400,
+    with_related: bool = True,
 ) -> web.Response:
     """The reply to a request that made transactions; they go to the streams before it."""
     venue = context(request)
     venue.conductor.publish()
-    body = with_last(request, {**outcome.rows, "relatedTransactionIDs": outcome.related})
+    related = {"relatedTransactionIDs": outcome.related} if with_related else {}
+    body = with_last(request, {**outcome.rows, **related})
     if not outcome.rejected:
         return answer(request, body, status)
     sentence = f"{outcome.rejected.replace('_', ' ').capitalize()}: the request was rejected."

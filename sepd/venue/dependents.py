@@ -21,7 +21,7 @@ def details_wire(account: Account, details: Details, instrument: str) -> dict[st
         **({} if details.distance is None else {"distance": price_text(details.distance, digits)}),
         "timeInForce": details.tif,
         **({} if details.gtd_ns is None else {"gtdTime": format_time(details.gtd_ns)}),
-        "triggerCondition": details.trigger,
+        **({} if details.trigger == "DEFAULT" else {"triggerCondition": details.trigger}),
         **({"clientExtensions": details.extensions} if details.extensions else {}),
     }
 
@@ -37,7 +37,11 @@ def create(
     account: Account, trade: Trade, details: Details, reason: str, **fields: str | None
 ) -> tuple[Order, Row]:
     """Write the order row and put the order beside its trade."""
-    wire = {"tradeID": str(trade.id), **details_wire(account, details, trade.instrument)}
+    wire = {
+        "tradeID": str(trade.id),
+        **details_wire(account, details, trade.instrument),
+        "triggerCondition": details.trigger,
+    }
     if trade.client_id:
         wire["clientTradeID"] = trade.client_id
     instrument = account.market.instruments[trade.instrument]

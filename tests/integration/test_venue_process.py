@@ -3,72 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-TICKS = 1_500
-
-
-def write_tape(folder: Path, count: int = TICKS) -> Path:
-    """Ticks a second apart on EUR/USD that rise and fall."""
-    file = folder / "EUR_USD.tick.csv"
-    rows = (
-        f"2014-05-01T00:{n // 60:02d}:{n % 60:02d}.000Z,"
-        f"{1.1 + (n % 97) / 1e4:.5f},{1.1001 + (n % 97) / 1e4:.5f}\n"
-        for n in range(count)
-    )
-    file.write_text("time,bid,ask\n" + "".join(rows))
-    return file
-
-
-class Venue:
-    """A running venue process and where it is."""
-
-    def __init__(self, process: subprocess.Popen[str], said: dict[str, Any]) -> None:
-        self.process = process
-        self.url = f"http://127.0.0.1:{said['port']}"
-        self.account = f"{self.url}/v3/accounts/{said['account']}"
-        self.headers = {"Authorization": f"Bearer {said['token']}"}
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """An authorised client."""
-        timeout = aiohttp.ClientTimeout(total=30)
-        async with aiohttp.ClientSession(headers=self.headers, timeout=timeout) as session:
-            yield session
-
-
-def command(*arguments: str) -> list[str]:
-    """The command line of `sepd venue`."""
-    return [sys.executable, "-m", "sepd", "venue", *arguments]
-
-
-@contextmanager
-def running(*arguments: str) -> Iterator[Venue]:
-    """A venue that is stopped at the end and must then exit with 0."""
-    with subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Venue(process, json.loads(process.stdout.readline()))
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
-
-
-async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
-    """Objects of a stream, one a line."""
-    async for line in response.content:
-        assert line.strip(), "blank lines crash OANDA's own client"
-        yield json.loads(line)
+from tests.support.venue_process import TICKS, command, lines, running, write_tape
 
 
 async def test_a_paced_stream_gets_every_quote_and_the_tape_waits_at_each_close(

@@ -75,4 +75,4 @@ async def configure(request: web.Request) -> web.Response:
         raise invalid("alias")
     rate = decimal(body, "marginRate")
     outcome = context(request).engine.configure(alias, rate, request[REQUEST_ID])
-    return outcome_answer(request, outcome, 200)
+    return outcome_answer(request, outcome, 200, with_related=False)

@@ -1,0 +1,292 @@
+"""Every answer of the venue against OANDA's own API description (Swagger 3.0.25 of 2018).
+
+Where that is stale the difference is listed here with its reason; anything else is a failure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from jsonschema import Draft4Validator
+
+from tests.support.venue_process import Venue, running, write_tape
+
+NEWER = {
+    "dividendAdjustment": "accounts, trades and positions carry it since CFD dividends",
+    "homeConversionFactors": "the newer spelling of a fill's conversion factors",
+    "closedTradeID": "cancelled dependents name the trade that closed",
+    "tradeCloseTransactionID": "cancelled dependents name the fill that closed it",
+    "clientTradeID": "parts of fills name the client's trade id",
+    "timestamp": "a fill's fullPrice uses timestamp for time (recorded)",
+    "guaranteedStopLossOrderMode": "instruments have a mode of their own",
+    "tags": "instruments carry tags",
+    "financing": "instruments carry their financing rates",
+    "requestID": "part of every transaction",
+    "intendedReplacesOrderID": "any reject of a replacement carries it",
+}
+STALE_TYPES = {"liquidity": "an integer in prices, but text inside a fill's fullPrice (recorded)"}
+TRANSACTIONS = {
+    "ORDER_FILL": "OrderFillTransaction",
+    "ORDER_CANCEL": "OrderCancelTransaction",
+}
+
+
+@pytest.fixture(scope="module")
+def description(sepd_data: Path) -> dict[str, Any]:
+    """The official description."""
+    found: dict[str, Any] = json.loads((sepd_data / "oanda-v20.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def required(sepd_data: Path) -> set[tuple[str, str]]:
+    """Method and path of every call that the venue must serve."""
+    rows = (sepd_data / "oanda_endpoints.tsv").read_text().splitlines()[1:]
+    return {(row.split("\t")[0], row.split("\t")[1]) for row in rows if row.endswith("y")}
+
+
+class Checker:
+    """Calls the venue and checks each answer against the description."""
+
+    def __init__(self, venue: Venue, session: aiohttp.ClientSession, described: Any) -> None:
+        self.venue = venue
+        self.session = session
+        self.described = described
+        self.called: set[tuple[str, str]] = set()
+        self.faults: list[str] = []
+
+    async def call(
+        self, method: str, path: str, body: Any = None, status: int = 200, **query: Any
+    ) -> Any:
+        """Call `path` below /v3 (`A` is the account) and return its checked JSON."""
+        path = path.replace("A/", f"accounts/{self.venue.account_id}/", 1)
+        path = path.rstrip("/")
+        kwargs = {} if body is None else {"json": body}
+        url = f"{self.venue.url}/v3/{path}"
+        async with self.session.request(method, url, params=query, **kwargs) as response:
+            answer = await response.json()
+            assert response.status == status, answer
+            assert response.headers["RequestID"]
+        template = self._template(method, urlsplit(url).path)
+        self.called.add((method, template))
+        responses = self.described["paths"][template.removeprefix("/v3")][method.lower()][
+            "responses"
+        ]
+        schema = responses.get(str(status), {})
+        if "$ref" in schema:
+            schema = self.described["responses"][schema["$ref"].rpartition("/")[2]]
+        self._check(answer, schema.get("schema", {}), f"{method} {template} {status}")
+        return answer
+
+    def _template(self, method: str, path: str) -> str:
+        parts = path.removeprefix("/v3").split("/")
+        best = ""
+        for template, methods in self.described["paths"].items():
+            wanted = template.split("/")
+            same = len(wanted) == len(parts) and all(
+                a == b or a.startswith("{") for a, b in zip(wanted, parts, strict=True)
+            )
+            if (
+                same
+                and method.lower() in methods
+                and template.count("{") < (best or "{" * 9).count("{")
+            ):
+                best = template
+        assert best, f"{method} {path} is not in the description"
+        return f"/v3{best}"
+
+    def _check(self, value: Any, schema: dict[str, Any], where: str) -> None:
+        """Types and enums by jsonschema, then each object's fields by name."""
+        full = {**schema, "definitions": self.described["definitions"]}
+        for error in Draft4Validator(full).iter_errors(value):
+            if error.absolute_path and error.absolute_path[-1] in STALE_TYPES:
+                continue
+            self.faults.append(f"{where}: {list(error.absolute_path)}: {error.message}")
+        self._names(value, schema, where)
+
+    def _names(self, value: Any, schema: dict[str, Any], where: str) -> None:
+        schema = self._resolve(value, schema)
+        if isinstance(value, list):
+            for item in value:
+                self._names(item, schema.get("items", {}), where)
+        if not isinstance(value, dict) or not schema.get("properties"):
+            return
+        for key, item in value.items():
+            known = schema["properties"].get(key)
+            if known is None and key not in NEWER:
+                self.faults.append(f"{where}: unknown field {key!r} in {sorted(value)}")
+            if known is not None and (known.get("$ref") or "items" in known):
+                self._names(item, known, f"{where}.{key}")
+
+    def _resolve(self, value: Any, schema: dict[str, Any]) -> dict[str, Any]:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        if isinstance(value, dict) and name in ("Transaction", "Order"):
+            name = self._concrete(value, name)
+            full = {"$ref": f"#/definitions/{name}", "definitions": self.described["definitions"]}
+            for error in Draft4Validator(full).iter_errors(value):
+                if not (error.absolute_path and error.absolute_path[-1] in STALE_TYPES):
+                    self.faults.append(f"{name}: {list(error.absolute_path)}: {error.message}")
+        return self.described["definitions"][name] if name else schema
+
+    def _concrete(self, value: dict[str, Any], base: str) -> str:
+        words = "".join(word.capitalize() for word in value["type"].split("_"))
+        name = f"{words}{base}"
+        assert name in self.described["definitions"], name
+        return name
+
+
+@pytest.fixture
+async def checker(tmp_path: Path, description: dict[str, Any]) -> AsyncIterator[Checker]:
+    """A stepped venue two minutes into its tape, and a checking client."""
+    with running("--tape", str(write_tape(tmp_path)), "--speed", "step") as venue:
+        async with venue.session() as session:
+            url = f"{venue.url}/v3/venue/advance"
+            async with session.post(url, json={"quotes": 120}) as response:
+                assert response.status == 200
+            yield Checker(venue, session, description)
+
+
+async def test_every_call_answers_as_described(
+    checker: Checker, required: set[tuple[str, str]]
+) -> None:
+    call = checker.call
+    await read_account(call)
+    order_id = await work_orders(call)
+    trade_id = await work_trades(call)
+    await work_positions(call)
+    await read_history(call, order_id, trade_id)
+    await refusals(call)
+    await streams(checker)
+    assert sorted(set(checker.faults)) == []
+    assert required - checker.called == set()
+
+
+async def read_account(call: Any) -> None:
+    """Account, instruments, prices, candles."""
+    assert (await call("GET", "accounts"))["accounts"]
+    for path in ("A/", "A/summary", "A/instruments"):
+        await call("GET", path)
+    await call("PATCH", "A/configuration", {"alias": "checked"})
+    await call("GET", "A/changes", sinceTransactionID=1)
+    found = await call(
+        "GET",
+        "A/pricing",
+        instruments="EUR_USD",
+        includeUnitsAvailable="true",
+        includeHomeConversions="True",
+    )
+    assert "lastTransactionID" not in found
+    for granularity in ("S5", "M1"):
+        found = await call(
+            "GET", "instruments/EUR_USD/candles", price="MBA", granularity=granularity
+        )
+        assert [candle["complete"] for candle in found["candles"]][-1] is False
+
+
+async def work_orders(call: Any) -> str:
+    """Every type of order made, read, changed, replaced and cancelled; the id of one."""
+    base = {"instrument": "EUR_USD", "units": "10", "clientExtensions": {"id": "one", "tag": "t"}}
+    last = ""
+    for kind, price in (("LIMIT", "1.0"), ("STOP", "1.3"), ("MARKET_IF_TOUCHED", "1.4")):
+        order = {**base, "type": kind, "price": price, "tradeClientExtensions": {"id": kind}}
+        order |= {"stopLossOnFill": {"price": "0.9"}, "trailingStopLossOnFill": {"distance": "0.1"}}
+        made = await call("POST", "A/orders", {"order": order}, 201)
+        assert "orderFillTransaction" not in made
+        await call("GET", "A/orders/@one")
+        changed = {"clientExtensions": {"comment": "c"}}
+        await call("PUT", "A/orders/@one/clientExtensions", changed)
+        replaced = await call("PUT", "A/orders/@one", {"order": {**order, "units": "20"}}, 201)
+        last = replaced["orderCreateTransaction"]["id"]
+        for path in ("A/orders", "A/pendingOrders"):
+            assert (await call("GET", path))["orders"][0]["id"] == last
+        await call("PUT", f"A/orders/{last}/cancel")
+    for state in ("ALL", "CANCELLED", "FILLED"):
+        await call("GET", "A/orders", state=state, count=3)
+    return last
+
+
+async def work_trades(call: Any) -> str:
+    """A guarded trade opened, read, changed, closed in parts; its id."""
+    order = {
+        "type": "MARKET",
+        "instrument": "EUR_USD",
+        "units": 100,
+        "takeProfitOnFill": {"price": 1.9},
+        "stopLossOnFill": {"price": "0.9"},
+        "trailingStopLossOnFill": {"distance": "0.2"},
+        "tradeClientExtensions": {"id": "mine"},
+    }
+    made = await call("POST", "A/orders", {"order": order}, 201)
+    trade_id: str = made["orderFillTransaction"]["tradeOpened"]["tradeID"]
+    await call("GET", "A/orders", state="PENDING")
+    for path in ("A/", "A/trades", "A/openTrades", "A/trades/@mine"):
+        await call("GET", path)
+    await call("PUT", f"A/trades/{trade_id}/clientExtensions", {"clientExtensions": {"tag": "x"}})
+    guards = {"takeProfit": {"price": "1.8"}, "stopLoss": None, "trailingStopLoss": {}}
+    await call("PUT", f"A/trades/{trade_id}/orders", guards)
+    await call("GET", "A/changes", sinceTransactionID=1)
+    await call("PUT", f"A/trades/{trade_id}/close", {"units": "40"})
+    await call("PUT", f"A/trades/{trade_id}/close", {})
+    await call("GET", "A/trades", state="CLOSED")
+    return trade_id
+
+
+async def work_positions(call: Any) -> None:
+    """A position opened, read and closed."""
+    order = {"type": "MARKET", "instrument": "EUR_USD", "units": "-100"}
+    await call("POST", "A/orders", {"order": order}, 201)
+    for path in ("A/positions", "A/openPositions", "A/positions/EUR_USD", "A/"):
+        await call("GET", path)
+    body = {"shortUnits": "ALL", "shortClientExtensions": {"comment": "out"}}
+    await call("PUT", "A/positions/EUR_USD/close", body)
+
+
+async def read_history(call: Any, order_id: str, trade_id: str) -> None:
+    """Finished things, and transactions each way."""
+    await call("GET", f"A/orders/{order_id}")
+    await call("GET", f"A/trades/{trade_id}")
+    await call("GET", f"A/transactions/{order_id}")
+    await call("GET", "A/transactions", pageSize=3)
+    await call("GET", "A/transactions/idrange", **{"from": 1, "to": 1000})
+    await call("GET", "A/transactions/sinceid", id=1)
+    await call("GET", "A/changes", sinceTransactionID=1)
+
+
+async def refusals(call: Any) -> None:
+    """Errors are described too."""
+    order = {"type": "MARKET", "instrument": "EUR_USD", "units": "0"}
+    await call("POST", "A/orders", {"order": order}, 400)
+    await call("POST", "A/orders", {"order": {**order, "instrument": "XXX_YYY"}}, 400)
+    stop = {"type": "STOP_LOSS", "tradeID": "99999", "price": "1.0"}
+    await call("POST", "A/orders", {"order": stop}, 404)
+    await call("GET", "A/orders/@nobody", status=404)
+    await call("PUT", "A/orders/99999/cancel", status=404)
+    limit = {**order, "type": "LIMIT", "units": "1", "price": "1.0"}
+    await call("PUT", "A/orders/99999", {"order": limit}, 404)
+    await call("PUT", "A/orders/99999/clientExtensions", {"clientExtensions": {"id": "x"}}, 404)
+    await call("PUT", "A/trades/99999/close", {}, 404)
+    await call("PUT", "A/trades/99999/clientExtensions", {"clientExtensions": {"id": "x"}}, 404)
+    await call("PUT", "A/positions/EUR_USD/close", {"longUnits": "ALL"}, 404)
+    await call("PUT", "A/positions/EUR_USD/close", {}, 404)
+    await call("GET", "A/changes", status=416, sinceTransactionID=10_000)
+    await call("GET", "A/transactions/sinceid", status=416, id=10_000)
+
+
+async def streams(checker: Checker) -> None:
+    """The first line of each stream."""
+    definitions = checker.described["definitions"]
+    for path, name in (("pricing", "ClientPrice"), ("transactions", "TransactionHeartbeat")):
+        url = f"{checker.venue.account}/{path}/stream"
+        async with checker.session.get(url, params={"instruments": "EUR_USD"}) as response:
+            first = json.loads(await response.content.readline())
+        full = {"$ref": f"#/definitions/{name}", "definitions": definitions}
+        assert list(Draft4Validator(full).iter_errors(first)) == []
+        assert set(first) <= set(definitions[name]["properties"])
+        template = f"/v3/accounts/{{accountID}}/{path}/stream"
+        checker.called.add(("GET", template))
