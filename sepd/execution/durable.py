@@ -74,5 +74,5 @@ def _keep(exits: ExitFile | None, job: Job) -> Committed | NotCommitted:
             log.error("exit_not_kept", intent=job.intent.id, reason=str(error))
         else:
             failpoint("commit.kept")
-            return Committed()
+            return Committed(stored=False)
     return NotCommitted("store_unavailable", again=True)

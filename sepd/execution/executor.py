@@ -96,6 +96,7 @@ class Executor:
         self._trades: dict[int, str] = {}
         self._adopted: deque[str] = deque()
         self._ended: deque[str] = deque()
+        self._kept: set[str] = set()
         self._waiting: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
         self._numbered = 0
         self._unfinished = 0
@@ -161,6 +162,13 @@ class Executor:
         """The account's newest transaction id, from a heartbeat: something may be missing."""
         self._transactions.note(transaction_id)
 
+    async def restored(self, intent_ids: Sequence[str]) -> None:
+        """Exits that only a file held are in the store; say there how far they have come."""
+        for intent_id in intent_ids:
+            self._kept.discard(intent_id)
+            if intent_id in self._orders:
+                await self._record(self._orders[intent_id])
+
     async def drain(self, transaction_id: int = 0) -> None:
         """Return when all submissions so far, and all transactions known, have been applied.
 
@@ -174,9 +182,10 @@ class Executor:
         while True:
             _, _, intent_id = await self._waiting.get()
             failpoint("work.dequeued")
-            await self._step(
-                intent_id, await make_durable(self._store, self._exits, self._jobs[intent_id])
-            )
+            answer = await make_durable(self._store, self._exits, self._jobs[intent_id])
+            if isinstance(answer, machine.Committed) and not answer.stored:
+                self._kept.add(intent_id)
+            await self._step(intent_id, answer)
             self._unfinished -= 1
             await self._transactions.moved()
 
@@ -252,7 +261,8 @@ class Executor:
         """
         failpoint("record.before")
         async with self._transactions.writing:
-            if self._orders[order.intent.id].state is not order.state:
+            moved_on = self._orders[order.intent.id].state is not order.state
+            if moved_on or order.intent.id in self._kept:
                 return
             try:
                 await self._store.record_order_state(

@@ -61,11 +61,11 @@ class ExitFile:
             _sync_folder(self._path.parent)
 
 
-async def restore_exits(store: Store, exits: ExitFile) -> int:
+async def restore_exits(store: Store, exits: ExitFile) -> list[str]:
     """Commit what the file holds; safe to repeat after a crash at any place.
 
     Returns:
-        How many records there were.
+        The intents of all records.
 
     Raises:
         TransientError: the database is still away.
@@ -80,7 +80,7 @@ async def restore_exits(store: Store, exits: ExitFile) -> int:
     if records:
         exits.clear()
         failpoint("exits.cleared")
-    return len(records)
+    return [record.intent.id for record in records]
 
 
 def _sync_folder(folder: Path) -> None:

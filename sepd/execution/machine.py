@@ -58,7 +58,9 @@ class Order(Struct, frozen=True):
 
 
 class Committed(Struct, frozen=True):
-    """The intent is durable."""
+    """The intent is durable; not `stored` while only a local file has it."""
+
+    stored: bool = True
 
 
 class NotCommitted(Struct, frozen=True):

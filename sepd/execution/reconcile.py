@@ -157,7 +157,7 @@ async def watch(
         await asyncio.sleep(every_s)
         try:
             if exits is not None:
-                await restore_exits(store, exits)
+                await executor.restored(await restore_exits(store, exits))
             found = await audit(broker, store, executor)
         except TransientError:
             continue

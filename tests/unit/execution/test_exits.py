@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from sepd.domain.order import OrderState
 from sepd.execution.executor import Executor, Timing
 from sepd.execution.exits import ExitFile, ExitRecord, restore_exits
 from sepd.execution.intent import exit_intent
-from sepd.execution.reconcile import recover
+from sepd.execution.reconcile import Difference, recover, watch
 from sepd.risk.book import Book
-from tests.support.broker import FakeBroker
+from tests.support.broker import FakeBroker, Fault
 from tests.support.gate import held
 from tests.support.store import FaultyStore
 from tests.support.trading import ACCOUNT, EUR_USD, NOON, PAIRS, make_entry, make_signal
@@ -55,8 +56,9 @@ async def test_the_database_gets_them_once_whenever_the_crash_was(tmp_path: Path
     exits.append(record(1))
     await store.commit_intent(record(1).intent, record(1).signal, b"{}")
     exits.append(record(2))
-    assert await restore_exits(store, exits) == 2
-    assert await restore_exits(store, exits) == 0
+    names = [record(number).intent.id for number in (1, 2)]
+    assert await restore_exits(store, exits) == names
+    assert await restore_exits(store, exits) == []
     assert store.state(record(2).intent.id) is OrderState.INTENT
 
 
@@ -108,3 +110,43 @@ async def test_an_exit_leaves_without_the_database_and_an_entry_does_not(
             task.cancel()
         assert store.state(exit_.id) is OrderState.CLOSED
         assert len(broker.placed) == 2
+
+
+async def test_an_exit_kept_in_the_file_is_settled_when_the_database_is_back(
+    tmp_path: Path,
+) -> None:
+    broker = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)})
+    store, book = FaultyStore(), Book("USD", PAIRS)
+    exits = ExitFile(tmp_path / "exits.jsonl")
+    await recover(broker, store, exits)
+    executor = Executor(broker, store, EventClock(NOON), book, timing=FAST, exits=exits)
+    reported: asyncio.Queue[Sequence[Difference]] = asyncio.Queue()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(executor.run())
+        await executor.submit(make_entry(make_signal(1)), make_signal(1), b"{}")
+        await executor.drain()
+        (trade,) = book.trades.values()
+        store.commit_faults.append(True)
+        broker.faults.append(Fault.LOST_REPLY)
+        exit_ = exit_intent(ACCOUNT, "S2", trade, now_ns=NOON, checkpoint=3)
+        await executor.submit(exit_, make_signal(2), b"{}")
+        while broker.open_trades or executor.orders:
+            await executor.drain()
+            await asyncio.sleep(0)
+        assert store.state(exit_.id) is OrderState.NEW
+        watching = group.create_task(
+            watch(
+                broker,
+                store,
+                executor,
+                book,
+                every_s=0.01,
+                report=reported.put_nowait,
+                exits=exits,
+            )
+        )
+        assert await reported.get() == []
+        watching.cancel()
+        task.cancel()
+    assert store.state(exit_.id) is OrderState.CLOSED
+    assert exits.read() == []
