@@ -125,7 +125,8 @@ def backend_for(name: str) -> tuple[Backend, str]:
 
 def _cuda_or_numpy(name: str) -> tuple[Backend, str]:
     # cupy is looked for only when a device is wanted
-    from sepd.bitspace.cuda_backend import CudaBackend, device_missing  # noqa: PLC0415
+    from sepd.bitspace.cuda_backend import CudaBackend  # noqa: PLC0415
+    from sepd.bitspace.cuda_kernels import device_missing  # noqa: PLC0415
 
     missing = device_missing()
     if missing is None:

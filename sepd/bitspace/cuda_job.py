@@ -65,9 +65,9 @@ JOB: Final = np.dtype(
 
 
 def source() -> str:
-    """Both kernel files as one translation unit."""
+    """The kernel files as one translation unit."""
     folder = files("sepd.bitspace").joinpath("kernels")
-    names = ("window.cu", "damping.cu")
+    names = ("planes.cu", "window.cu", "damping.cu")
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 

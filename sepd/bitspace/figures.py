@@ -75,7 +75,7 @@ def cpu_rate(chosen: Parameters, windows: int, repeats: int = 5, threads: int = 
     """The NumPy backend, output arrays included."""
     backend = NumpyBackend(threads)
     stream = random_stream(windows)
-    seconds = _seconds(lambda: backend.analyze(stream, chosen), repeats)
+    seconds = seconds_of(lambda: backend.analyze(stream, chosen), repeats)
     return Rate(windows, repeats, seconds, 12.125 if chosen.iterations == 0 else 23.125)
 
 
@@ -83,10 +83,11 @@ def stream_ns(chosen: Parameters, bits: int = 20_000, repeats: int = 5) -> float
     """Nanoseconds per `Stream.push`."""
     stream = Stream(chosen.window, chosen.order, chosen.expectation, chosen.iterations)
     values = unpack(random_stream(bits).words, bits).tolist()
-    return _seconds(lambda: stream.push_all(values), repeats) / bits * 1e9
+    return seconds_of(lambda: stream.push_all(values), repeats) / bits * 1e9
 
 
-def _seconds(work: Callable[[], object], repeats: int) -> float:
+def seconds_of(work: Callable[[], object], repeats: int) -> float:
+    """The median time of `work` after one run to warm up."""
     work()
     times = []
     for _ in range(repeats):
@@ -159,14 +160,15 @@ class DeviceFigures:
         prepared = kernels.prepared(chosen)
         job = prepared.at(memory.data.ptr, place)
         shape = prepared.bulk if counts else prepared.without_counts
-        seconds = self._device_seconds(lambda: kernels.run(shape, job, windows, None), repeats)
+        queued = kernels.queue(shape, job, windows)
+        seconds = self._device_seconds(lambda: queued.run(None), repeats)
         written = 8 + (4 if counts else 0) + (11 if chosen.iterations else 0)
         return Rate(windows, repeats, seconds, written + 0.25)
 
     def end_to_end_rate(self, chosen: Parameters, windows: int, repeats: int = 3) -> Rate:
         """Host bits to host columns through the backend."""
         stream = random_stream(windows)
-        seconds = _seconds(lambda: self._backend.analyze(stream, chosen), repeats)
+        seconds = seconds_of(lambda: self._backend.analyze(stream, chosen), repeats)
         return Rate(windows, repeats, seconds, 12.125 if chosen.iterations == 0 else 23.125)
 
     def round_trip(self, chosen: Parameters, windows: int, rounds: int = ROUNDS) -> Latency:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sepd.bitspace import Analysis, Stream, bitstream, parameters
 from sepd.bitspace.analyse import Backend, backend_for
-from sepd.bitspace.cuda_backend import device_missing
+from sepd.bitspace.cuda_kernels import device_missing
 from sepd.bitspace.numpy_backend import NumpyBackend
 
 type Rows = NDArray[np.int32]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sepd.bitspace import Analyser, DeviceFault, analyze, bitstream, parameters
-from sepd.bitspace.cuda_backend import CudaBackend, device_faults, device_missing
+from sepd.bitspace.cuda_backend import CudaBackend
+from sepd.bitspace.cuda_kernels import device_errors, device_missing
 from sepd.bitspace.numpy_backend import NumpyBackend
 from tests.unit.bitspace.sweep import digests
 
@@ -85,10 +86,12 @@ def test_out_of_memory_in_mid_batch_is_recomputed_on_the_cpu() -> None:
         np.testing.assert_array_equal(column, wanted[name])
 
 
-def test_errors_of_the_runtime_become_device_faults() -> None:
+def test_errors_of_the_runtime_and_the_compiler_are_known() -> None:
     import cupy
 
-    with pytest.raises(DeviceFault), device_faults():
+    with pytest.raises(device_errors()):
         cupy.cuda.runtime.memcpy(0, 0, 16, 99)
-    with pytest.raises(DeviceFault), device_faults():
+    with pytest.raises(device_errors()):
         cupy.RawModule(code="not CUDA").compile()
+    with pytest.raises(device_errors()):
+        cupy.cuda.alloc(1 << 50)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sepd.bitspace import MarketDataConverter, Stream, analyze, fit
-from sepd.bitspace.cuda_backend import device_missing
+from sepd.bitspace.cuda_kernels import device_missing
 from sepd.errors import InputError
 
 BITS = np.zeros(100, np.uint8)
