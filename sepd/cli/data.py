@@ -18,6 +18,7 @@ from sepd.cli.history import (
     history_root,
     instant,
     open_broker,
+    open_store,
     progress,
     run,
     show_report,
@@ -33,6 +34,7 @@ from sepd.history.dataset import Dataset
 from sepd.history.download import Downloader
 from sepd.history.download import Progress as Downloaded
 from sepd.history.files import Imported, export, import_candles_of, import_tape, read_any
+from sepd.history.load import compare_stored
 from sepd.market.calendar import Stretch, load_calendar
 from sepd.market.tape import DEFAULT_SPREAD_POINTS
 from sepd.settings import Settings
@@ -166,6 +168,7 @@ def verify_data(
     sample: Annotated[
         int, typer.Option(min=0, help="Stretches of 60 candles to ask the broker for again.")
     ] = 0,
+    store: Annotated[bool, typer.Option("--store", help="Compare the database too.")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -173,6 +176,8 @@ def verify_data(
     settings = data_settings(config, as_json)
     calendar = load_calendar()
     verdicts = [verify(dataset, calendar) for dataset in chosen(settings, names)]
+    if store:
+        verdicts = run(_with_database(settings, verdicts))
     if sample:
         verdicts = run(_compared(settings, verdicts, sample))
     show_report(verdicts, as_json)
@@ -191,6 +196,16 @@ async def _compared(settings: Settings, verdicts: Sequence[Verdict], count: int)
             compared, findings = await sample_again(dataset, broker, rng, count)
             all_findings = (*verdict.findings, *findings)
             done.append(replace(verdict, compared=compared, findings=all_findings))
+    return done
+
+
+async def _with_database(settings: Settings, verdicts: Sequence[Verdict]) -> list[Verdict]:
+    done = []
+    for verdict in verdicts:
+        (dataset,) = chosen(settings, [verdict.dataset])
+        async with open_store(settings, dataset.instrument) as store:
+            stored, findings = await compare_stored(store, dataset)
+        done.append(replace(verdict, stored=stored, findings=(*verdict.findings, *findings)))
     return done
 
 

@@ -35,7 +35,8 @@ class Finding(Struct, frozen=True):
 class Verdict(Struct, frozen=True):
     """What verification found; no finding means that the data is as it was taken.
 
-    `holes` counts by kind; it is empty where a segment could not be read.
+    `holes` counts by kind; it is empty where a segment could not be read. `compared` candles
+    were asked of the broker again, `stored` candles were compared with the database.
     """
 
     dataset: str
@@ -44,6 +45,7 @@ class Verdict(Struct, frozen=True):
     findings: tuple[Finding, ...]
     holes: dict[str, int]
     compared: int = 0
+    stored: int = 0
 
 
 def verify(dataset: Dataset, calendar: Calendar) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -45,3 +46,8 @@ class TapeBroker:
             if from_ns <= candle.time_ns < to_ns
             and (candle.instrument, candle.granularity) == (instrument, granularity)
         ]
+
+
+async def run_apart[**P, R](work: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
+    """Run what starts an event loop of its own, in a thread that has none."""
+    return await asyncio.to_thread(work, *args, **named)
