@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 
 from sepd.domain.account import TransactionHeartbeat
 from sepd.domain.event import MarketEvent, Payload
@@ -14,16 +13,29 @@ from sepd.feed.watermark import Watermark
 from sepd.ports import Clock
 
 
+class _Waiting:
+    """Payloads for which there is no room yet, and who waits for it."""
+
+    __slots__ = ("accepted", "payloads")
+
+    def __init__(
+        self, payloads: Sequence[Payload], accepted: asyncio.Future[None] | None = None
+    ) -> None:
+        self.payloads = payloads
+        self.accepted = accepted
+
+
 class EventQueue:
     """Events in the order of their acceptance; sequences count from 1 without a hole.
 
     When it is full, a paced queue makes producers wait. An unpaced one keeps only the newest
     quote of each instrument, and the newest heartbeats, until there is room; all other events
-    wait and are never dropped. One consumer, any number of producers, one event loop.
+    wait and are never dropped. What waits is accepted in the order in which it came. One
+    consumer, any number of producers, one event loop.
 
     Args:
         clock: stamps arrivals with monotonic time.
-        capacity: events held at most, the newest quotes of a full queue not counted.
+        capacity: events held at most, what waits for room not counted.
         paced: prices are from a tape that waits; nothing is ever conflated.
     """
 
@@ -32,17 +44,17 @@ class EventQueue:
         self._capacity = capacity
         self.paced = paced
         self._events: deque[MarketEvent] = deque()
-        self._newest: dict[str, Payload] = {}
+        self._overflow: dict[str, _Waiting] = {}
+        self._arrivals = 0
         self._accepted = 0
         self._conflated = 0
         self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
         self._processed = Watermark()
 
     @property
     def depth(self) -> int:
         """Events that wait for the consumer."""
-        return len(self._events) + len(self._newest)
+        return len(self._events) + sum(len(item.payloads) for item in self._overflow.values())
 
     @property
     def conflated(self) -> int:
@@ -63,17 +75,16 @@ class EventQueue:
 
     async def put_many(self, payloads: Sequence[Payload]) -> int:
         """Accept `payloads` in order; returns the sequence of the newest accepted event."""
-        if not self._newest and len(self._events) + len(payloads) <= self._capacity:
+        if not self._overflow and len(self._events) + len(payloads) <= self._capacity:
             self._accept(payloads)
-            return self._accepted
-        for payload in payloads:
-            if self.paced or not isinstance(payload, Quote | Heartbeat | TransactionHeartbeat):
-                while self._newest or len(self._events) >= self._capacity:
-                    self._drained.clear()
-                    await self._drained.wait()
-                self._accept((payload,))
-            else:
-                self._conflate(payload)
+        elif self.paced:
+            await self._wait(payloads)
+        else:
+            for payload in payloads:
+                if isinstance(payload, Quote | Heartbeat | TransactionHeartbeat):
+                    self._conflate(payload)
+                else:
+                    await self._wait((payload,))
         return self._accepted
 
     async def get_batch(self, maximum: int) -> list[MarketEvent]:
@@ -86,9 +97,7 @@ class EventQueue:
             self._events.clear()
         else:
             batch = [self._events.popleft() for _ in range(maximum)]
-        if self._newest:
-            self._accept_newest()
-        self._drained.set()
+        self._refill()
         return batch
 
     def processed(self, sequence: int) -> None:
@@ -108,17 +117,38 @@ class EventQueue:
         self._accepted += len(payloads)
         self._filled.set()
 
-    def _conflate(self, payload: Quote | Heartbeat | TransactionHeartbeat) -> None:
-        """Accept if there is room, else let the newest of its kind wait at the end of the line."""
-        if not self._newest and len(self._events) < self._capacity:
-            self._accept((payload,))
-            return
-        key = payload.instrument if isinstance(payload, Quote) else type(payload).__name__
-        if self._newest.pop(key, None) is not None:
-            self._conflated += 1
-        self._newest[key] = payload
+    async def _wait(self, payloads: Sequence[Payload]) -> None:
+        """Return when all of `payloads` are accepted; what is not when cancelled never will be."""
+        self._arrivals += 1
+        key = str(self._arrivals)
+        waiting = _Waiting(payloads, asyncio.get_running_loop().create_future())
+        self._overflow[key] = waiting
+        self._refill()
+        try:
+            if waiting.accepted is not None:
+                await waiting.accepted
+        finally:
+            self._overflow.pop(key, None)
 
-    def _accept_newest(self) -> None:
-        room = self._capacity - len(self._events)
-        keys = list(islice(self._newest, room))
-        self._accept([self._newest.pop(key) for key in keys])
+    def _conflate(self, payload: Quote | Heartbeat | TransactionHeartbeat) -> None:
+        """Let the newest of its kind wait, at the end of the line."""
+        key = payload.instrument if isinstance(payload, Quote) else type(payload).__name__
+        if self._overflow.pop(key, None) is not None:
+            self._conflated += 1
+        self._overflow[key] = _Waiting((payload,))
+        self._refill()
+
+    def _refill(self) -> None:
+        """Accept what waits, oldest first, as far as there is room."""
+        while self._overflow:
+            room = self._capacity - len(self._events)
+            if room <= 0:
+                return
+            key, waiting = next(iter(self._overflow.items()))
+            self._accept(waiting.payloads[:room])
+            waiting.payloads = waiting.payloads[room:]
+            if waiting.payloads:
+                return
+            del self._overflow[key]
+            if waiting.accepted is not None and not waiting.accepted.done():
+                waiting.accepted.set_result(None)

@@ -74,6 +74,34 @@ async def test_account_events_wait_for_room_and_are_never_dropped() -> None:
     assert got == [quote(1), quote(2), other(1), candle(0), other(2)]
 
 
+async def test_a_flood_of_quotes_does_not_keep_account_events_waiting() -> None:
+    """The consumer takes one event a turn, and every turn brings more quotes than that."""
+    events = queue(2)
+    await events.put_many([quote(1), quote(2)])
+    async with asyncio.TaskGroup() as group:
+        putting = group.create_task(events.put_many([other(1)]))
+        await asyncio.sleep(0)
+        got: list[Payload] = []
+        for turn in range(3, 7):
+            got += payloads(await events.get_batch(1))
+            await events.put_many([quote(10 * turn), quote(10 * turn + 1)])
+            await asyncio.sleep(0)
+        assert putting.done()
+    assert other(1) in got
+
+
+async def test_a_producer_that_is_cancelled_leaves_nothing_behind() -> None:
+    events = queue(1)
+    await events.put_many([quote(1)])
+    async with asyncio.TaskGroup() as group:
+        putting = group.create_task(events.put_many([other(1), other(2)]))
+        await asyncio.sleep(0)
+        assert events.depth == 2
+        putting.cancel()
+    assert payloads(await events.get_batch(9)) == [quote(1)]
+    assert events.depth == 0
+
+
 async def test_a_paced_queue_makes_quotes_wait() -> None:
     events = queue(2, paced=True)
     async with asyncio.TaskGroup() as group:
