@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from sepd.cli.data import app
@@ -36,6 +38,13 @@ class Data:
     def json(self, *arguments: str) -> tuple[int, Any]:
         result = self.invoke(*arguments, "--json")
         return result.exit_code, json.loads(result.stdout)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command sets up logs for its own stderr, which ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

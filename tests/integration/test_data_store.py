@@ -1,16 +1,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from sepd.cli.data import app
 from sepd.market.tape import sample_path
 from tests.support.history import run_apart
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command sets up logs for its own stderr, which ends with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
