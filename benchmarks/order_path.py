@@ -1,6 +1,6 @@
 """Latency of the order path: from the decision to the request, with the durable commit.
 
-`python -m benchmarks.order_path [--orders 3000] [--per-second 100] [--memory]` prints one JSON
+`python -m benchmarks.order_path [--orders 900] [--per-second 100] [--memory]` prints one JSON
 object. The database is the embedded PostgreSQL with its durability as shipped; the broker answers
 at once, so that only our own time is counted: gate, reservation, queue, commit, checks.
 """
@@ -13,12 +13,14 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import uvloop
 
 from sepd.clock import SystemClock
+from sepd.domain.account import AccountEvent
 from sepd.domain.order import OrderIntent, Outcome
 from sepd.domain.signal import Action
 from sepd.execution.executor import Executor
@@ -42,8 +44,8 @@ LIMITS = RiskSettings(
     max_positions=10**9,
     max_positions_per_instrument=10**9,
     max_correlated=10**9,
-    max_orders_per_minute=10**9,
-    max_fills_per_hour=10**9,
+    max_orders_per_minute=1_000,
+    max_fills_per_hour=1_000,
     max_daily_loss=Decimal(1),
     max_drawdown=Decimal(1),
     max_gross_leverage=Decimal(10**9),
@@ -58,13 +60,16 @@ class TimedBroker(FakeBroker):
     def __init__(self) -> None:
         super().__init__([EUR_USD], {"EUR_USD": (109_990, 110_000)})
         self.sent_ns: dict[str, int] = {}
+        self.stream: Callable[[Sequence[AccountEvent]], None] = lambda _: None
 
     async def place(self, intent: OrderIntent) -> Outcome:
         """Fill, and close the trade, so that the book stays small."""
         self.sent_ns[intent.id] = time.perf_counter_ns()
+        first = len(self.rows)
         outcome = await super().place(intent)
         for trade_id in list(self.open_trades):
             self.hit_stop(trade_id)
+        self.stream(self.rows[first:])
         return outcome
 
 
@@ -76,6 +81,7 @@ async def measure(store: Store, orders: int, per_second: float) -> dict[str, obj
     book.restore(recovery.snapshot, recovery.state, clock.now_ns())
     book.ready = True
     executor = Executor(broker, store, clock, book)
+    broker.stream = executor.offer
     decided_ns: dict[str, int] = {}
     judged_ns: list[int] = []
     loop = asyncio.get_running_loop()
@@ -103,9 +109,11 @@ async def measure(store: Store, orders: int, per_second: float) -> dict[str, obj
                 checkpoint=executor.last_transaction_id,
             )
             decided_ns[intent.id] = begun
-            await executor.submit(intent, signal, verdict.snapshot)
+            refused = await executor.submit(intent, signal, verdict.snapshot)
+            if refused:
+                raise SystemExit(f"order {number} was refused: {refused}")
         elapsed_s = loop.time() - start
-        await executor.drain()
+        await executor.drain(len(broker.rows))
         running.cancel()
     took = [broker.sent_ns[name] - at for name, at in decided_ns.items()]
     return {
@@ -127,7 +135,7 @@ def percentiles(values_ns: list[int]) -> dict[str, float]:
 async def main() -> None:
     """Measure with PostgreSQL, or in memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=3_000)
+    parser.add_argument("--orders", type=int, default=900)
     parser.add_argument("--per-second", type=float, default=100)
     parser.add_argument("--memory", action="store_true", help="without the durable commit")
     given = parser.parse_args()

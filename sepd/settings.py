@@ -153,9 +153,12 @@ class RiskSettings(Section):
     )
     max_loss_streak: int = Field(default=6, ge=1, description="so many losses start a cool-down")
     cool_down_s: int = Field(default=14_400, ge=0)
-    max_orders_per_minute: int = Field(default=60, ge=1)
+    max_orders_per_minute: int = Field(default=60, ge=1, le=1_000)
     max_fills_per_hour: int = Field(
-        default=20, ge=1, description="of one pair; more latches it off until an operator unkills"
+        default=20,
+        ge=1,
+        le=1_000,
+        description="of one pair; more latches it off until an operator unkills",
     )
     max_spread_pips: Decimal = Field(default=Decimal(4), gt=0)
     max_quote_age_s: Decimal = Field(default=Decimal(10), gt=0)

@@ -205,7 +205,7 @@ class Book:
         """Too many entries of one pair in an hour latch it off until somebody looks."""
         times = self.filled_ns.setdefault(instrument, deque(maxlen=REMEMBERED))
         times.append(time_ns)
-        if within(times, time_ns - HOUR_NS) > self.limits.max_fills_per_hour:
+        if reached(times, time_ns - HOUR_NS, self.limits.max_fills_per_hour + 1):
             self.block(instrument, REPEATED)
 
     def _reduce_pending(self, intent: OrderIntent, filled: Decimal) -> None:
@@ -246,11 +246,6 @@ class Book:
             self.trades[trade_id] = replace(trade, stop_loss=stop)
 
 
-def within(times: deque[int], since_ns: int) -> int:
-    """How many of the ascending `times` are later than `since_ns`."""
-    count = 0
-    for time_ns in reversed(times):
-        if time_ns <= since_ns:
-            break
-        count += 1
-    return count
+def reached(times: deque[int], since_ns: int, count: int) -> bool:
+    """Whether `count` of the ascending `times` are later than `since_ns`; `count` ≤ REMEMBERED."""
+    return len(times) >= count and times[-count] > since_ns

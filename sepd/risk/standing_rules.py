@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sepd.domain.order import Purpose
 from sepd.domain.time import NS_PER_S
-from sepd.risk.book import REPEATED, within
+from sepd.risk.book import REPEATED, reached
 from sepd.risk.correlation import together
 from sepd.risk.exposure import holdings
 from sepd.risk.reason import Reason
@@ -81,7 +81,7 @@ def hours(at: Standing) -> Reason | None:
 
 def pace(at: Standing) -> Reason | None:
     """Not too many orders in a minute, and a pause after a run of losses."""
-    if within(at.book.sent_ns, at.since(60)) >= at.limits.max_orders_per_minute:
+    if reached(at.book.sent_ns, at.since(60), at.limits.max_orders_per_minute):
         return Reason.THROTTLED
     if at.book.loss_streak >= at.limits.max_loss_streak and at.book.last_loss_ns > at.since(
         at.limits.cool_down_s
