@@ -177,6 +177,7 @@ async def stop_leftover(pid_file: Path, program: str, gentle: signal.Signals) ->
     for step in (gentle, signal.SIGQUIT, signal.SIGKILL):
         try:
             leftover.send_signal(step)
+            leftover.send_signal(signal.SIGCONT)  # a frozen one hears nothing else
             await asyncio.to_thread(leftover.wait, _STOP_S)
         except psutil.NoSuchProcess:
             return

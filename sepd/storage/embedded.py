@@ -130,6 +130,7 @@ class EmbeddedPostgres:
         process = await self._run(
             "initdb", "--pgdata", str(making), "--username", USER, "--auth=trust",
             "--encoding=UTF8", "--locale=C", "--data-checksums",
+            *(["--no-sync"] if self._options.get("fsync") == "off" else []),
         )  # fmt: skip
         if await process.wait() != 0:
             raise ConfigError(

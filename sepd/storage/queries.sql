@@ -213,13 +213,14 @@ SELECT current_setting('server_version') AS version,
        pg_database_size(current_database()) AS size_bytes
 
 -- name: broken_audit_row
-SELECT min(sequence) FROM (
-    SELECT sequence,
+SELECT min(place) FROM (
+    SELECT row_number() OVER rows AS place,
            hash IS DISTINCT FROM sepd_audit_hash(
-               lag(hash, 1, sha256('sepd')) OVER (ORDER BY sequence),
-               row_number() OVER (ORDER BY sequence), time_ns, account_id, kind, body
+               lag(hash, 1, sha256('sepd')) OVER rows, row_number() OVER rows, time_ns,
+               account_id, kind, body
            ) AS broken
     FROM audit_log
+    WINDOW rows AS (ORDER BY sequence)
 ) AS chain WHERE broken
 
 -- name: audit_head

@@ -18,7 +18,7 @@ from sepd.cache.embedded import EmbeddedRedis
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
 
-_UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
+UNSAFE = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 _NUMBERS = itertools.count(1)
 TEMPLATE = "template_sepd"
 
@@ -38,7 +38,7 @@ async def postgres_server(
 ) -> AsyncIterator[EmbeddedPostgres]:
     """A PostgreSQL server that forgets everything at a power cut."""
     folder = tmp_path_factory.mktemp("pg")
-    async with EmbeddedPostgres(folder, _UNSAFE) as server:
+    async with EmbeddedPostgres(folder, UNSAFE) as server:
         await execute(server, f"CREATE DATABASE {TEMPLATE}")
         await migrate(server.url_of(TEMPLATE))
         yield server
