@@ -11,6 +11,7 @@ from sepd.venue.book import ENTRIES, Order
 from sepd.venue.requests import Details, OrderRequest
 
 MAX_TEXT = 128
+MAX_PRICE_DIGITS = 8
 MIN_TRAILING, MAX_TRAILING = Decimal("0.00050"), Decimal("1.00000")
 _TIFS = {
     "MARKET": ("FOK", "IOC"),
@@ -74,7 +75,7 @@ def _price_reason(request: OrderRequest, instrument: Instrument) -> str | None:
 
 def price_reason(price: Decimal, instrument: Instrument, prefix: str) -> str | None:
     """Why `price` is no price of `instrument`: `<prefix>_INVALID` or `_PRECISION_EXCEEDED`."""
-    if price <= 0:
+    if price <= 0 or price.adjusted() > MAX_PRICE_DIGITS:
         return f"{prefix}_INVALID"
     if places(price) > instrument.display_precision:
         return f"{prefix}_PRECISION_EXCEEDED"

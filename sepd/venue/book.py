@@ -120,11 +120,17 @@ class Book(Struct):
         if specifier.startswith("@"):
             named = (t for t in self.open_trades.values() if t.client_id == specifier[1:])
             return next(named, None)
-        return self.trades.get(int(specifier)) if specifier.isdecimal() else None
+        return self.trades.get(_number(specifier))
 
     def find_order(self, specifier: str) -> Order | None:
         """A pending or finished order by id, a pending one by `@clientid`."""
         if specifier.startswith("@"):
             named = (o for o in self.pending.values() if o.client_id == specifier[1:])
             return next(named, None)
-        return self.orders.get(int(specifier)) if specifier.isdecimal() else None
+        return self.orders.get(_number(specifier))
+
+
+def _number(specifier: str) -> int:
+    """The id that a specifier spells; 0, which nothing has, where it spells none."""
+    plain = specifier.isascii() and specifier.isdecimal() and len(specifier) < 19
+    return int(specifier) if plain else 0

@@ -25,6 +25,7 @@ LENGTHS = {
     "W": 7 * 86_400,
     "M": 28 * 86_400,
 }
+_LONGEST = {**LENGTHS, "M": 31 * 86_400}
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SUB_DAY = 3_600
 
@@ -56,12 +57,16 @@ def candles(
     """Candles of instrument `number` from its rows below `played`, oldest first."""
     own = recording.own[number]
     rows = own[: int(np.searchsorted(own, played))]
+    if request.from_ns is not None:
+        # A candle that covers `from` began at most its length before; one more names the last.
+        earliest = request.from_ns - 2 * _LONGEST[request.granularity] * NS_PER_S
+        rows = rows[int(np.searchsorted(recording.times[rows], earliest)) :]
     if not rows.size:
         return []
     edges = _edges(recording.times[rows[[0, -1]]], request)
     starts = _starts(recording.times[rows], request.granularity, edges)
     firsts = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1])))
-    chosen = _choose(starts[firsts], request)
+    chosen = _choose(starts[firsts], request, edges)
     bounds = np.append(firsts, len(rows))
     over = tape_over and _end(int(starts[-1]), request, edges) <= recording.end_ns
     return [
@@ -78,13 +83,12 @@ def candles(
     ]
 
 
-def _choose(starts: Ints, request: CandleRequest) -> range:
+def _choose(starts: Ints, request: CandleRequest, edges: Ints | None) -> range:
     """Places of the candles that were asked for."""
     low = 0 if request.from_ns is None else int(np.searchsorted(starts, request.from_ns))
     if request.from_ns is not None and request.include_first:
         covering = int(np.searchsorted(starts, request.from_ns, side="right")) - 1
-        length = LENGTHS[request.granularity] * NS_PER_S
-        if covering >= 0 and int(starts[covering]) + length > request.from_ns:
+        if covering >= 0 and _end(int(starts[covering]), request, edges) > request.from_ns:
             low = covering
     elif request.from_ns is not None:
         low = int(np.searchsorted(starts, request.from_ns, side="right"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import Any
 
@@ -17,7 +18,9 @@ from sepd.venue.errors import Refusal, invalid, missing
 from sepd.venue.faults import FaultPlan
 from sepd.venue.limits import Gate
 from sepd.venue.orders import Outcome
+from sepd.venue.requests import whole
 
+_GZIP_ABOVE = 1_400
 _TIME = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z)"')
 REQUEST_ID = web.RequestKey("request_id", str)
 
@@ -57,9 +60,11 @@ def answer(
 ) -> web.Response:
     """A JSON reply in the time format that the client asked for."""
     encoded = in_time_format(request, msgspec.json.encode(body))
-    return web.Response(
-        body=encoded, status=status, content_type="application/json", headers=headers
-    )
+    named = dict(headers or {})
+    if len(encoded) > _GZIP_ABOVE and "gzip" in request.headers.get("Accept-Encoding", ""):
+        encoded = gzip.compress(encoded, 1, mtime=0)
+        named["Content-Encoding"] = "gzip"
+    return web.Response(body=encoded, status=status, content_type="application/json", headers=named)
 
 
 def call_of(request: web.Request) -> str:
@@ -120,7 +125,7 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     raw = await request.read()
     try:
         body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal(400, "The request body is not valid JSON.") from None
     if not isinstance(body, dict):
         raise Refusal(400, "The request body is not a JSON object.")
@@ -175,9 +180,7 @@ def integer_parameter(request: web.Request, name: str, default: int, low: int, h
     text = request.query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        raise invalid(name)
-    number = int(text)
+    number = whole(text, name)
     if number > high:
         raise Refusal(400, f"Maximum value for '{name}' exceeded", invalid(name).code)
     if number < low:

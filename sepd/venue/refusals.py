@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sepd.domain.market import Quote
+from sepd.domain.time import parse_time
 from sepd.venue.account import Account
 from sepd.venue.admission import trade_id_reason
 from sepd.venue.book import Order
 from sepd.venue.money import ZERO
+from sepd.venue.requests import ON_FILL
 from sepd.venue.valuation import margin_rate, unit_value, value
 
 
@@ -46,7 +48,19 @@ def _opening_reason(
         return "POSITION_SIZE_EXCEEDED"
     if _margin_needed(account, order.instrument, opens, units) > value(account).margin_available:
         return "INSUFFICIENT_MARGIN"
-    return _on_fill_loss(account, order, opens, quote)
+    return _on_fill_reason(account, order) or _on_fill_loss(account, order, opens, quote)
+
+
+def _on_fill_reason(account: Account, order: Order) -> str | None:
+    """A dependent whose time has passed or whose client id a pending order bears by now."""
+    taken = {other.client_id for other in account.book.pending.values() if other is not order}
+    for name, kind in ON_FILL.items():
+        wire = order.wire.get(name, {})
+        if "gtdTime" in wire and parse_time(wire["gtdTime"]) <= account.now_ns:
+            return f"{kind}_ON_FILL_GTD_TIMESTAMP_IN_PAST"
+        if wire.get("clientExtensions", {}).get("id") in taken - {""}:
+            return f"{kind}_ON_FILL_CLIENT_ORDER_ID_ALREADY_EXISTS"
+    return None
 
 
 def _margin_needed(account: Account, instrument: str, opens: Decimal, units: Decimal) -> Decimal:

@@ -25,6 +25,8 @@ ON_FILL = {
     "stopLossOnFill": "STOP_LOSS",
     "trailingStopLossOnFill": "TRAILING_STOP_LOSS",
 }
+MAX_MAGNITUDE = 20
+_FAR_NS = 1 << 62
 _EXTENSION_KEYS = ("id", "tag", "comment")
 
 
@@ -139,9 +141,9 @@ def decimal(body: dict[str, Any], name: str) -> Decimal | None:
         raise invalid(name)
     try:
         number = Decimal(str(value).strip())
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         raise invalid(name) from None
-    if not number.is_finite() or abs(number.adjusted()) > 30:
+    if not number.is_finite() or abs(number.adjusted()) > MAX_MAGNITUDE:
         raise invalid(name)
     return number
 
@@ -161,6 +163,19 @@ def extensions(body: dict[str, Any], name: str) -> dict[str, str] | None:
     if not all(isinstance(item, str) for item in kept.values()):
         raise invalid(name)
     return kept
+
+
+def whole(text: str | None, name: str) -> int:
+    """A whole number of at most 18 digits.
+
+    Raises:
+        Refusal: it is absent or something else.
+    """
+    if text is None:
+        raise missing(name)
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise invalid(name)
+    return int(text)
 
 
 def _word(body: dict[str, Any], name: str, default: str) -> str:
@@ -186,10 +201,14 @@ def parse_instant(value: str, name: str) -> int:
     try:
         if value.replace(".", "", 1).isdecimal() and value.isascii():
             whole, _, fraction = value.partition(".")
-            return int(whole or 0) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
-        return parse_time(value.replace("+00:00", "Z"))
-    except (InputError, ValueError):
+            instant = int(whole or 0) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+        else:
+            instant = parse_time(value.replace("+00:00", "Z"))
+    except (InputError, ValueError, OverflowError):
         raise invalid(name) from None
+    if abs(instant) >= _FAR_NS:
+        raise invalid(name)
+    return instant
 
 
 def _trade(order: dict[str, Any]) -> str:

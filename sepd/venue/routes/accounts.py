@@ -15,8 +15,8 @@ from sepd.venue.context import (
     read_json,
     with_last,
 )
-from sepd.venue.errors import Refusal, invalid, missing
-from sepd.venue.requests import decimal
+from sepd.venue.errors import Refusal, invalid
+from sepd.venue.requests import decimal, whole
 
 routes = web.RouteTableDef()
 
@@ -56,14 +56,10 @@ async def list_instruments(request: web.Request) -> web.Response:
 async def get_changes(request: web.Request) -> web.Response:
     """What happened since a transaction, and the figures that move with prices."""
     account = context(request).account
-    text = request.query.get("sinceTransactionID")
-    if text is None:
-        raise missing("sinceTransactionID")
-    if not text.isdecimal():
-        raise invalid("sinceTransactionID")
-    if not 0 < int(text) <= account.ledger.last_id:
+    since = whole(request.query.get("sinceTransactionID"), "sinceTransactionID")
+    if not 0 < since <= account.ledger.last_id:
         raise Refusal(416, "The transaction id is outside the account's range.")
-    return answer(request, with_last(request, changes_view(account, int(text))))
+    return answer(request, with_last(request, changes_view(account, since)))
 
 
 @routes.patch("/v3/accounts/{account}/configuration")

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
+from sepd.domain.time import NS_PER_S
 from sepd.venue.candles import LENGTHS, WEEKDAYS, Alignment, CandleRequest, candles
 from sepd.venue.context import (
     answer,
@@ -39,7 +40,7 @@ def find(request: web.Request, name: str, wanted: CandleRequest) -> list[dict[st
     """The candles, if the tape of `name` can carry them.
 
     Raises:
-        Refusal: an unknown instrument or a granularity finer than the tape's bars; too many.
+        Refusal: an unknown instrument, or a granularity that the tape's bars cannot make.
     """
     conductor = context(request).conductor
     recording = conductor.playback.recording
@@ -50,10 +51,7 @@ def find(request: web.Request, name: str, wanted: CandleRequest) -> list[dict[st
     if bars is not None and LENGTHS[wanted.granularity] % bars.seconds:
         raise Refusal(400, f"Invalid value specified for 'granularity': the tape has {bars} bars.")
     played = conductor.playback.position
-    found = candles(recording, number, played, conductor.tape_over, wanted)
-    if len(found) > MAX_COUNT:
-        raise Refusal(400, "Maximum value for 'count' exceeded", invalid("count").code)
-    return found
+    return candles(recording, number, played, conductor.tape_over, wanted)
 
 
 def candle_request(request: web.Request) -> CandleRequest:
@@ -80,6 +78,8 @@ def candle_request(request: web.Request) -> CandleRequest:
             raise Refusal(400, "'count' cannot be given with both 'from' and 'to'.")
         if to_ns < from_ns:
             raise invalid("to")
+        if to_ns - from_ns > MAX_COUNT * LENGTHS[granularity] * NS_PER_S:
+            raise Refusal(400, "Maximum value for 'count' exceeded", invalid("count").code)
     return CandleRequest(
         granularity=granularity,
         components="".join(dict.fromkeys(components)),

@@ -12,9 +12,9 @@ from sepd.venue.context import (
     integer_parameter,
     with_last,
 )
-from sepd.venue.errors import Refusal, invalid, missing, not_found
+from sepd.venue.errors import Refusal, invalid, not_found
 from sepd.venue.ledger import Row
-from sepd.venue.requests import parse_instant
+from sepd.venue.requests import parse_instant, whole
 from sepd.venue.streams import TransactionStream, transaction_heartbeat
 from sepd.venue.trouble import LineWriter
 
@@ -66,7 +66,8 @@ def _page(request: web.Request, rows: list[Row], kinds: list[str]) -> str:
 async def get_range(request: web.Request) -> web.Response:
     """Transactions `from` … `to`, both included."""
     ledger = context(request).account.ledger
-    low, high = _id(request, "from"), _id(request, "to")
+    low = whole(request.query.get("from"), "from")
+    high = whole(request.query.get("to"), "to")
     if low > high or low < 1 or low > ledger.last_id:
         raise Refusal(416, "The transaction ids are outside the account's range.")
     kinds = csv_parameter(request, "type")
@@ -78,7 +79,7 @@ async def get_range(request: web.Request) -> web.Response:
 async def get_since(request: web.Request) -> web.Response:
     """Transactions after `id`, at most a thousand."""
     ledger = context(request).account.ledger
-    since = _id(request, "id")
+    since = whole(request.query.get("id"), "id")
     if since > ledger.last_id:
         raise Refusal(416, "The transaction id is outside the account's range.")
     kinds = csv_parameter(request, "type")
@@ -112,22 +113,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
 async def get_transaction(request: web.Request) -> web.Response:
     """One transaction."""
     ledger = context(request).account.ledger
-    text = request.match_info["transaction"]
-    if not text.isdecimal():
-        raise invalid("transactionID")
-    if not 0 < int(text) <= ledger.last_id:
+    number = whole(request.match_info["transaction"], "transactionID")
+    if not 0 < number <= ledger.last_id:
         raise not_found("NO_SUCH_TRANSACTION")
-    body = {"transaction": ledger.rows[int(text) - 1]}
+    body = {"transaction": ledger.rows[number - 1]}
     return answer(request, with_last(request, body))
-
-
-def _id(request: web.Request, name: str) -> int:
-    text = request.query.get(name)
-    if text is None:
-        raise missing(name)
-    if not (text.isascii() and text.isdecimal()):
-        raise invalid(name)
-    return int(text)
 
 
 def _instant(request: web.Request, name: str, default: int) -> int:
