@@ -8,12 +8,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from msgspec import Struct
+
 from sepd.domain.order import Purpose
 from sepd.risk.book import Book
 from sepd.risk.rates import home_range
 
 ZERO = Decimal(0)
 Holding = tuple[str, Decimal]
+
+
+class Exposure(Struct, frozen=True):
+    """Home values. `gross` and `margin` are without netting; `by_currency` is signed: a pair is
+    long its base and short its quote.
+    """
+
+    gross: Decimal
+    margin: Decimal
+    by_currency: dict[str, Decimal]
+
+    @property
+    def net(self) -> Decimal:
+        """What is left after netting currency against currency: half the sum of both sides."""
+        return sum(map(abs, self.by_currency.values()), ZERO) / 2
+
+    @property
+    def largest(self) -> Decimal:
+        """Value of the currency that is held or owed most."""
+        return max(map(abs, self.by_currency.values()), default=ZERO)
 
 
 class Valuation:
@@ -23,6 +45,7 @@ class Valuation:
         self._book = book
         self._not_before_ns = not_before_ns
         self._markup = markup
+        self._values: dict[str, Decimal | None] = {}
         self._known: dict[str, tuple[Decimal, Decimal] | None] = {}
 
     def rate(self, currency: str) -> Decimal | None:
@@ -32,6 +55,11 @@ class Valuation:
 
     def unit_value(self, instrument: str) -> Decimal | None:
         """Home value of one unit of a pair: of its base currency."""
+        if instrument not in self._values:
+            self._values[instrument] = self._unit_value(instrument)
+        return self._values[instrument]
+
+    def _unit_value(self, instrument: str) -> Decimal | None:
         pair = self._book.instruments[instrument]
         direct = self._range(pair.base)
         if direct:
@@ -80,35 +108,21 @@ class Valuation:
             return None
         return max(ZERO, (price - stop) * units) * pair.point * money
 
-    def by_currency(self, extra: Holding | None = None) -> dict[str, Decimal] | None:
-        """Signed home value held of each currency: a pair is long its base and short its quote."""
-        total: dict[str, Decimal] = {}
+    def exposure(self, extra: Holding | None = None) -> Exposure | None:
+        """All positions, entries under way and `extra`, valued."""
+        gross = margin = ZERO
+        held: dict[str, Decimal] = {}
         for instrument, units in holdings(self._book, extra):
             value = self.unit_value(instrument)
             if value is None:
                 return None
             pair = self._book.instruments[instrument]
-            total[pair.base] = total.get(pair.base, ZERO) + units * value
-            total[pair.quote] = total.get(pair.quote, ZERO) - units * value
-        return total
-
-    def gross(self, extra: Holding | None = None) -> Decimal | None:
-        """Home value of all positions, without netting."""
-        return self._sum(extra, margin=False)
-
-    def margin(self, extra: Holding | None = None) -> Decimal | None:
-        """Margin that all positions need, without netting."""
-        return self._sum(extra, margin=True)
-
-    def _sum(self, extra: Holding | None, *, margin: bool) -> Decimal | None:
-        total = ZERO
-        for instrument, units in holdings(self._book, extra):
-            value = self.unit_value(instrument)
-            if value is None:
-                return None
-            rate = self._book.instruments[instrument].margin_rate if margin else 1
-            total += abs(units) * value * rate
-        return total
+            worth = units * value
+            gross += abs(worth)
+            margin += abs(worth) * pair.margin_rate
+            held[pair.base] = held.get(pair.base, ZERO) + worth
+            held[pair.quote] = held.get(pair.quote, ZERO) - worth
+        return Exposure(gross, margin, held)
 
     def _range(self, currency: str) -> tuple[Decimal, Decimal] | None:
         if currency not in self._known:
@@ -120,11 +134,6 @@ class Valuation:
                 found = found[0] * (1 - self._markup), found[1] * (1 + self._markup)
             self._known[currency] = found
         return self._known[currency]
-
-
-def net(by_currency: dict[str, Decimal]) -> Decimal:
-    """What is left after netting currency against currency: half the sum of both sides."""
-    return sum((abs(value) for value in by_currency.values()), ZERO) / 2
 
 
 def holdings(book: Book, extra: Holding | None = None) -> Iterator[Holding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sepd.risk.exposure import holdings, net
+from sepd.risk.exposure import holdings
 from sepd.risk.reason import Reason
 from sepd.risk.situation import Proposal
 
@@ -40,23 +40,23 @@ def units(of: Proposal) -> Reason | None:
 
 
 def exposure(of: Proposal) -> Reason | None:
-    """The order alone, and all positions with it, are bounded: gross, net, and per currency."""
+    """The order alone, and all positions with it, are bounded: gross, net, currency, margin."""
     limits, name = of.standing.limits, of.standing.instrument
-    extra = name, of.units
     value = of.valuation.unit_value(name)
-    gross = of.valuation.gross(extra)
-    held = of.valuation.by_currency(extra)
+    after = of.valuation.exposure((name, of.units))
     equity = of.valuation.equity()
-    if value is None or gross is None or held is None or equity is None:
+    if value is None or after is None or equity is None:
         return Reason.NO_CONVERSION
     if abs(of.units) * value > limits.max_notional:
         return Reason.NOTIONAL
-    if gross > limits.max_gross_leverage * equity:
+    if after.gross > limits.max_gross_leverage * equity:
         return Reason.GROSS_EXPOSURE
-    if net(held) > limits.max_net_leverage * equity:
+    if after.net > limits.max_net_leverage * equity:
         return Reason.NET_EXPOSURE
-    if max(map(abs, held.values())) > limits.max_currency_leverage * equity:
+    if after.largest > limits.max_currency_leverage * equity:
         return Reason.CURRENCY_EXPOSURE
+    if after.margin > limits.max_margin_use * equity:
+        return Reason.INSUFFICIENT_MARGIN
     return None
 
 
@@ -75,15 +75,4 @@ def losses(of: Proposal) -> Reason | None:
     return None
 
 
-def margin(of: Proposal) -> Reason | None:
-    """Margin of all positions, this one included, is a bounded part of the equity."""
-    needed = of.valuation.margin((of.standing.instrument, of.units))
-    equity = of.valuation.equity()
-    if needed is None or equity is None:
-        return Reason.NO_CONVERSION
-    if needed > of.standing.limits.max_margin_use * equity:
-        return Reason.INSUFFICIENT_MARGIN
-    return None
-
-
-RULES: tuple[Rule, ...] = (units, stop, exposure, losses, margin)
+RULES: tuple[Rule, ...] = (units, stop, exposure, losses)
