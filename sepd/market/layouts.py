@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from sepd.domain.market import Granularity, parse_points
 from sepd.domain.time import parse_time
+from sepd.market.blocks import Ints, parse_block
 from sepd.market.rows import Fault
 
 Columns = tuple[int, ...]
@@ -32,7 +33,8 @@ class Layout(Struct, frozen=True):
     A tick gives (time_ns, bid, ask); a bar (time_ns, bid open/high/low/close, ask
     open/high/low/close, volume). Prices are points. `parse` raises `ValueError` for a line that
     has not this layout. `granularity` is set where the layout tells it;
-    `both_sides` is false where one side or the middle was recorded.
+    `both_sides` is false where one side or the middle was recorded; `block` reads many
+    plain lines at once.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Layout(Struct, frozen=True):
     granularity: Granularity | None = None
     has_header: bool = True
     both_sides: bool = True
+    block: Callable[[str], Ints | None] | None = None
 
 
 class RowRefused(ValueError):
@@ -62,9 +65,12 @@ def layout_of(header: str, precision: int, spread_points: int) -> Layout | None:
     names = header.strip().lower()
     columns, has_volume = names.removesuffix(",volume"), names.endswith(",volume")
     if names == TICK_HEADER:
-        return Layout("tick", True, lambda line: _tick(line, precision))
+        block = partial(parse_block, prices=2, precision=precision)
+        return Layout("tick", True, partial(_tick, precision=precision), block=block)
     if columns == BAR_HEADER:
-        return Layout("bar", False, lambda line: _bar(line, precision, has_volume))
+        parse = partial(_bar, precision=precision, has_volume=has_volume)
+        block = partial(parse_block, prices=8, precision=precision, has_volume=has_volume)
+        return Layout("bar", False, parse, block=block)
     if columns in _MID_HEADERS:
         parse = partial(_mid, precision=precision, spread_points=spread_points)
         return Layout("mid bar", False, parse, both_sides=False)
