@@ -31,6 +31,8 @@ class Engine:
         calendar: Calendar | None = None,
     ) -> None:
         self.account = Account(instruments, config or VenueConfig(), now_ns, calendar)
+        self._calm: dict[str, Watch | None] = {}
+        self._calm_since = 0
 
     def observe(self, quote: Quote) -> None:
         """Take note of a quote at which, by `watch`, nothing can happen."""
@@ -54,7 +56,27 @@ class Engine:
             for order in list(self.account.book.pending.values()):
                 if order.instrument == quote.instrument and order.state == "PENDING":
                     self._offer(order, quote)
+            self._check_margin(quote)
+
+    def _check_margin(self, quote: Quote) -> None:
+        """Look at the margin where the quote has left the range in which it is known to do."""
+        watch = self._margin_watch(quote.instrument)
+        if watch is not None and not watch.calm(quote):
             upkeep.check_margin(self.account)
+            self._calm.clear()
+
+    def _margin_watch(self, instrument: str) -> Watch | None:
+        """Range of calm; kept until a quote leaves one or a transaction changes them all."""
+        if self._calm_since != self.account.ledger.last_id:
+            self._calm.clear()
+            self._calm_since = self.account.ledger.last_id
+        if instrument not in self._calm:
+            if not self._calm:
+                held = dict.fromkeys(t.instrument for t in self.account.book.open_trades.values())
+                for name in held:
+                    self._calm[name] = upkeep.watch_margin(self.account, name)
+            self._calm.setdefault(instrument, upkeep.watch_margin(self.account, instrument))
+        return self._calm[instrument]
 
     def _offer(self, order: Order, quote: Quote) -> None:
         if order.kind == "TRAILING_STOP_LOSS":
@@ -66,7 +88,7 @@ class Engine:
     def watch(self, instrument: str) -> Watch | None:
         """Prices of `instrument` at which `on_quote` must be called; None: nowhere."""
         for_orders = watch_orders(self.account, instrument)
-        for_margin = upkeep.watch_margin(self.account, instrument)
+        for_margin = self._margin_watch(instrument)
         if for_orders is None or for_margin is None:
             return for_orders or for_margin
         return for_orders.narrowed(for_margin)

@@ -78,6 +78,13 @@ class Watch(Struct):
     ask_above: int = _FAR
     every: bool = False
 
+    def calm(self, quote: Quote) -> bool:
+        """Whether nothing that is waited for happens at `quote`."""
+        return not self.every and (
+            self.bid_below < quote.bid < self.bid_above
+            and self.ask_below < quote.ask < self.ask_above
+        )
+
     def narrowed(self, other: Watch) -> Watch:
         """A watch for what either of the two waits for."""
         return Watch(
@@ -110,8 +117,9 @@ def watch_orders(account: Account, instrument: str) -> Watch | None:
     watch = Watch()
     for order in orders:
         buy = is_buy(account, order)
+        watch.add(side(order, buy), rising(order, buy), level(order))
         if order.kind == "TRAILING_STOP_LOSS":
-            watch.every = True
-        else:
-            watch.add(side(order, buy), rising(order, buy), level(order))
+            distance = order.distance or 0
+            best = level(order) - distance - 1 if buy else level(order) + distance + 1
+            watch.add("ASK" if buy else "BID", not buy, best)
     return watch

@@ -165,7 +165,7 @@ def watch_margin(account: Account, instrument: str) -> Watch | None:
         return None
     worth = value(account)
     slack = worth.closeout_nav - worth.margin_used
-    if account.margin_call_ns is not None or slack <= 0:
+    if account.margin_call_ns is not None or slack <= ONE:
         return Watch(every=True)
     gross = sum((abs(trade.units) for trade in account.book.trades_of(instrument)), ZERO)
     per_point = rules[instrument].point * (

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sepd.domain.market import Granularity
 from sepd.market.tape import Tape, open_tape
+from sepd.venue.config import FinancingRates, VenueConfig
 from sepd.venue.engine import Engine
 from sepd.venue.lines import LineEncoder, heartbeat, with_fields
+from sepd.venue.money import ZERO
 from sepd.venue.playback import Playback
 from sepd.venue.recording import Recording
 from sepd.venue.requests import parse_order
+
+CHARGED = FinancingRates(Decimal("-0.02"), Decimal("-0.01"))
+RULES = VenueConfig(financing={"EUR_USD": CHARGED, "NZD_USD": CHARGED}, conversion_markup=ZERO)
 
 
 def tick_tape(folder: Path, name: str, rows: list[tuple[str, str, str]]) -> Tape:
@@ -26,11 +33,11 @@ def tick_tape(folder: Path, name: str, rows: list[tuple[str, str, str]]) -> Tape
 
 
 def walk(seed: int, count: int) -> list[tuple[str, str, str]]:
-    """Ticks a second apart, from a seeded walk."""
+    """Ticks a second apart from ten to five in New York, from a seeded walk."""
     steps = np.random.default_rng(seed).integers(-40, 41, count).cumsum() + 110_000
     return [
         (
-            f"2014-05-01T00:{n // 60:02d}:{n % 60:02d}.000Z",
+            f"2014-05-01T{20 + (50 + n // 60) // 60}:{(50 + n // 60) % 60:02d}:{n % 60:02d}.000Z",
             f"{bid / 1e5:.5f}",
             f"{(bid + 10) / 1e5:.5f}",
         )
@@ -53,12 +60,12 @@ def orders(engine: Engine, distances: list[int]) -> None:
     for number, distance in enumerate(distances):
         name = ("EUR_USD", "NZD_USD")[number % 2]
         quote = engine.account.market.quotes[name]
-        sign = 1 if number % 3 else -1
+        sign = 1 if name == "EUR_USD" else -1
         stop, target = quote.bid - sign * distance, quote.bid + sign * 2 * distance
         body = {
             "type": "MARKET",
             "instrument": name,
-            "units": str(sign * 100),
+            "units": str(sign * 3_000),
             "stopLossOnFill": {"price": engine.account.price(name, stop)},
             "takeProfitOnFill": {"price": engine.account.price(name, target)},
             "trailingStopLossOnFill": {"distance": engine.account.price(name, 60 + distance)},
@@ -68,13 +75,19 @@ def orders(engine: Engine, distances: list[int]) -> None:
         engine.place(parse_order({"order": body}))
 
 
-@given(st.lists(st.integers(20, 400), max_size=6), st.lists(st.integers(1, 300), min_size=1))
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(20, 400), max_size=6),
+    st.lists(st.integers(1, 300), min_size=1),
+    st.integers(70, 300),
+)
 def test_strides_make_the_same_transactions_as_single_quotes(
-    tapes: list[Tape], distances: list[int], strides: list[int]
+    tapes: list[Tape], distances: list[int], strides: list[int], balance: int
 ) -> None:
     recording = Recording(tapes)
+    rules = structs.replace(RULES, balance=Decimal(balance))
     single, strided = (
-        Playback(recording, Engine(recording.instruments, now_ns=recording.start_ns), None)
+        Playback(recording, Engine(recording.instruments, rules, recording.start_ns), None)
         for _ in range(2)
     )
     for playback in (single, strided):
