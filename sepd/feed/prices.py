@@ -15,7 +15,7 @@ from sepd.feed.staleness import Staleness
 from sepd.feed.transactions import TransactionFeed
 from sepd.ports import Broker, PriceBatch
 
-LAG_WAITS_S = (0.25, 0.5, 1.0)
+LAG_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class PriceFeed:
@@ -192,18 +192,19 @@ class PriceFeed:
     async def _fetch(self, missing: Missing, *, patient: bool) -> Sequence[Candle] | None:
         """The missing candles; None if the broker refuses to give them.
 
-        Candles appear at the broker a moment after the prices, so a candle that must be there
-        and the one that ended last are waited for.
+        Candles appear at the broker a moment after the prices. One that must be there is waited
+        for to the end, the one that ended last, which may have had no price, for half as long.
         """
         waits = self._lag_waits_s if patient else ()
-        for wait_s in (*waits, None):
+        for attempt, wait_s in enumerate((*waits, None)):
             try:
                 candles = await self._broker.candles(
                     missing.instrument, self._base, missing.from_ns, missing.to_ns
                 )
             except BrokerRejected:
                 return None
-            if wait_s is None or _holds(candles, missing, missing.to_ns - self._base.ns):
+            newest = (missing.to_ns - self._base.ns,) if 2 * attempt < len(waits) else ()
+            if wait_s is None or _holds(candles, missing, *newest):
                 break
             await asyncio.sleep(wait_s)
         return candles
