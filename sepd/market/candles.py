@@ -124,7 +124,8 @@ class CandleBuilder:
                 one's start and the last one's end.
 
         Returns:
-            coarser candles that they complete; the base candles are known to the caller.
+            what is complete by them and was not handed out before: a candle of quotes that they
+            show to be over, and coarser candles; not the given ones.
 
         Raises:
             ValueError: a candle of another instrument or length, or out of order.
@@ -142,6 +143,19 @@ class CandleBuilder:
             self._coarse.put(candle)
         done += self.advance(last)
         return [*done, *self._coarse.repaired(first, last, self._end_ns - self._base_ns)]
+
+    def take(self, candle: Candle) -> Sequence[Candle]:
+        """Take one complete base candle of the broker, as it comes after an interruption.
+
+        Returns:
+            the candle with all that is complete by it, in the order of their ends, finest
+            first; nothing if a candle of that start was handed out before.
+        """
+        if self.base_candle(candle.time_ns) is not None:
+            return _NONE
+        done = self.preload([candle])
+        before = [one for one in done if one.end_ns <= candle.time_ns]
+        return [*before, candle, *(one for one in done if one.end_ns > candle.time_ns)]
 
     def base_candle(self, time_ns: int) -> Candle | None:
         """The complete base candle that starts at `time_ns`, while it is kept."""

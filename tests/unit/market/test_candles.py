@@ -158,6 +158,20 @@ def test_a_preloaded_candle_wins_over_the_quotes_of_its_minute() -> None:
     assert [(c.granularity.value, c.bid_open) for c in done] == [("M5", 50)]
 
 
+def test_a_repaired_candle_comes_in_its_place_and_once() -> None:
+    built = builder()
+    fed(built, [quote(60 * n) for n in range(4)])
+    done = built.take(minute(4))
+    assert [(c.granularity.value, (c.time_ns - START) // MINUTE) for c in done] == [
+        ("M1", 3),
+        ("M1", 4),
+        ("M5", 0),
+    ]
+    assert built.take(minute(4)) == ()
+    assert built.take(minute(2)) == ()
+    assert lengths(fed(built, [quote(300), quote(360)])) == ["M1"]
+
+
 def test_a_stretch_without_candles_can_be_declared_watched() -> None:
     built = builder(complete_from_ns=None)
     built.preload([minute(3)], from_ns=START, to_ns=START + 4 * MINUTE)
