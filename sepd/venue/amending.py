@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -149,7 +150,7 @@ def _modify_trade_reason(account: Account, trade: Trade | None, given: Extension
     return extensions_reason(given, "CLIENT_TRADE")
 
 
-def set_dependents(account: Account, trade: Trade, wanted: dict[str, Details | None]) -> Outcome:
+def set_dependents(account: Account, trade: Trade, wanted: Mapping[str, Details | None]) -> Outcome:
     """Create, replace (missing fields are inherited) or, with None, cancel dependents of `trade`.
 
     One rejected order leaves all of them as they were.
@@ -194,7 +195,7 @@ def _completed(account: Account, trade: Trade, details: Details) -> Details:
 
 
 def _reject_dependents(
-    account: Account, trade: Trade, wanted: dict[str, Details | None], first: int
+    account: Account, trade: Trade, wanted: Mapping[str, Details | None], first: int
 ) -> Outcome | None:
     instrument = account.market.instruments[trade.instrument]
     reasons: dict[str, tuple[Details, str]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from sepd.domain.market import Instrument, Quote
@@ -124,7 +124,7 @@ class Engine:
         return closing.close_position(self.account, instrument, sides)
 
     def set_dependents(
-        self, trade: Trade, wanted: dict[str, Details | None], request_id: str = ""
+        self, trade: Trade, wanted: Mapping[str, Details | None], request_id: str = ""
     ) -> Outcome:
         """Create, replace or cancel the dependents of an open trade."""
         self.account.begin(request_id)
