@@ -201,6 +201,13 @@ class Store(Protocol):
         """Write what is queued, then disconnect; may be called twice."""
         ...
 
+    def lead(self, epoch: int) -> None:
+        """Carry the epoch of our leadership in every write that money depends on.
+
+        From a greater epoch on, the database refuses those of a lesser one (InvariantViolated).
+        """
+        ...
+
     async def run(self) -> None:
         """Write what is queued, batch after batch, until cancelled."""
         ...

@@ -12,12 +12,14 @@ from sepd.domain.market import Instrument
 from sepd.errors import InvariantViolated
 from sepd.ports import Clock
 from sepd.storage import books, lines, rows
+from sepd.storage.fencing import hold_epoch
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
 
 
 class Ledger:
-    """Keeps account_state, orders, fills, positions and trading_results over one connection.
+    """Keeps account_state, orders, fills, positions and trading_results over one connection, under
+    the fencing `epoch` of our leadership.
 
     Args:
         instruments: by name, for the decimals of published prices.
@@ -36,7 +38,7 @@ class Ledger:
         self._instruments = instruments
         self._trading_day = trading_day
         self._clock = clock
-        self._epoch = 0
+        self.epoch = 0
 
     async def apply(self, account_id: str, event: AccountEvent) -> bool:
         """Apply one broker transaction to orders, fills, positions and results, all or nothing.
@@ -44,6 +46,7 @@ class Ledger:
         False if this transaction id had been applied before.
         """
         async with self._link.use() as connection, connection.transaction():
+            await hold_epoch(connection, account_id, self.epoch)
             account = rows.account_line(
                 await connection.fetchrow(QUERIES["lock_account"], account_id)
             )
@@ -71,7 +74,7 @@ class Ledger:
             type(event).__name__,
             event.time_ns,
             body.decode(),
-            self._epoch,
+            self.epoch,
         )
         if not saved:
             return False
@@ -125,7 +128,7 @@ class Ledger:
                 order.filled,
                 order.reason,
                 event.time_ns,
-                self._epoch,
+                self.epoch,
             )
         if isinstance(event, OrderFilled):
             await connection.execute(QUERIES["save_fill"], *rows.fill_row(account_id, event))
@@ -149,6 +152,7 @@ class Ledger:
     async def open_books(self, account_id: str, snapshot: AccountSnapshot) -> bool:
         """Open the books of an account at `snapshot`; False if they were open already."""
         async with self._link.use() as connection, connection.transaction():
+            await hold_epoch(connection, account_id, self.epoch)
             known = rows.account_line(
                 await connection.fetchrow(QUERIES["lock_account"], account_id)
             )

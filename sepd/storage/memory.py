@@ -63,6 +63,9 @@ class MemoryStore:
         """Always empty."""
         return ""
 
+    def lead(self, epoch: int) -> None:
+        """Nobody else writes here."""
+
     async def open(self) -> None:
         """Nothing to connect."""
 

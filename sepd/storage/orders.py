@@ -12,12 +12,13 @@ from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import Clock
 from sepd.storage import rows
+from sepd.storage.fencing import Fenced, hold_epoch
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
 
 
 class OrderTables:
-    """Writes orders over one connection.
+    """Writes orders over one connection, under the fencing `epoch` of our leadership.
 
     Args:
         clock: time of audit rows.
@@ -26,7 +27,7 @@ class OrderTables:
     def __init__(self, link: Link, clock: Clock) -> None:
         self._link = link
         self._clock = clock
-        self._epoch = 0
+        self.epoch = 0
 
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
         """Commit intent, signal, risk snapshot and audit entry in one transaction.
@@ -38,7 +39,7 @@ class OrderTables:
             InvariantViolated: an intent of this id exists already.
         """
         parameters = (
-            *rows.intent_row(intent, snapshot, self._epoch),
+            *rows.intent_row(intent, snapshot, self.epoch),
             *rows.signal_row(signal, "")[:-1],
             msgspec.json.encode(intent) + snapshot,
         )
@@ -54,9 +55,11 @@ class OrderTables:
         self, connection: asyncpg.Connection, parameters: Sequence[object], intent_id: str
     ) -> None:
         try:
-            await connection.fetchval(QUERIES["commit_intent"], *parameters)
+            row = await connection.fetchval(QUERIES["commit_intent"], *parameters)
         except asyncpg.UniqueViolationError:
             raise InvariantViolated(f"An order intent {intent_id} exists already.") from None
+        if row is None:
+            raise Fenced(self.epoch)
 
     async def _insert_again(
         self,
@@ -83,25 +86,28 @@ class OrderTables:
         now_ns = self._clock.now_ns()
         body = msgspec.json.encode([intent_id, state, order_id, reason])
         async with self._link.use() as connection, connection.transaction():
-            account_id = await connection.fetchval(
+            account_id = await connection.fetchval(QUERIES["account_of_order"], intent_id)
+            if account_id is None:
+                raise InvariantViolated(f"There is no order intent {intent_id}.")
+            await hold_epoch(connection, account_id, self.epoch)
+            changed = await connection.fetchval(
                 QUERIES["record_order_state"],
                 intent_id,
                 state.value,
                 order_id,
                 reason,
                 now_ns,
-                self._epoch,
+                self.epoch,
             )
-            if account_id is not None:
+            if changed:
                 await connection.execute(
                     QUERIES["record_audit"], now_ns, account_id, "order_state", body
                 )
-            elif not await connection.fetchval(QUERIES["order_exists"], intent_id):
-                raise InvariantViolated(f"There is no order intent {intent_id}.")
 
     async def record_kill(self, account_id: str, reason: str) -> None:
         """Latch the kill switch with `reason`; an empty reason releases it."""
         async with self._link.use() as connection, connection.transaction():
+            await hold_epoch(connection, account_id, self.epoch)
             await connection.execute(QUERIES["record_kill"], account_id, reason)
             await connection.execute(
                 QUERIES["record_audit"], self._clock.now_ns(), account_id, "kill", reason.encode()

@@ -106,6 +106,10 @@ class PostgresStore:
         """Write what is queued, then disconnect; may be called twice."""
         await self._closing.aclose()
 
+    def lead(self, epoch: int) -> None:
+        """Carry the epoch of our leadership in every write that money depends on."""
+        self._orders.epoch = self._ledger.epoch = epoch
+
     async def run(self) -> None:
         """Write what is queued, batch after batch, until cancelled."""
         await self._writer.run()

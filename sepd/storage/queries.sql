@@ -34,25 +34,44 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (signal_id) DO UPDATE SET verdict = excluded.verdict
 WHERE signals.verdict <> 'accepted'
 
+-- name: try_lead
+SELECT pg_try_advisory_lock(hashtextextended('sepd leader ' || $1::text, 0))
+
+-- name: take_epoch
+INSERT INTO leaders (account_id, epoch) VALUES ($1, 1)
+ON CONFLICT (account_id) DO UPDATE SET epoch = leaders.epoch + 1, taken = now()
+RETURNING epoch
+
+-- name: epoch
+SELECT epoch FROM leaders WHERE account_id = $1
+
+-- name: hold_epoch
+SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE
+
 -- name: commit_intent
-WITH signal AS (
+WITH leader AS MATERIALIZED (
+    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $2 FOR SHARE), 0) AS epoch
+), signal AS (
     INSERT INTO signals (signal_id, "timestamp", pair, granularity, action, confidence, coherence,
                          stability, entropy, polarity, rule, config_version, created_ns,
                          valid_until_ns, verdict)
-    VALUES ($18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 'accepted')
+    SELECT $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 'accepted'
+    FROM leader WHERE epoch = $17
     ON CONFLICT (signal_id) DO UPDATE SET verdict = 'accepted'
 ), intent AS (
     INSERT INTO order_intents (intent_id, account_id, signal_id, purpose, pair, units, created_ns,
                                expires_ns, checkpoint, attempt, price_bound, stop_loss,
                                take_profit, trade_id, time_in_force, snapshot, epoch)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+    FROM leader WHERE epoch = $17
 ), state AS (
     INSERT INTO orders (intent_id, account_id, state, updated_ns, epoch)
-    VALUES ($1, $2, 'INTENT', $7, $17)
+    SELECT $1, $2, 'INTENT', $7, $17 FROM leader WHERE epoch = $17
 ), head AS (
     UPDATE audit_head
     SET sequence = sequence + 1,
         hash = sepd_audit_hash(hash, sequence + 1, $7, $2, 'intent', $32)
+    FROM leader WHERE epoch = $17
     RETURNING sequence, hash
 )
 INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
@@ -78,10 +97,10 @@ SET state = $2, order_id = coalesce($3, order_id), reason = $4, updated_ns = $5,
 WHERE intent_id = $1
   AND state NOT IN ('REJECTED', 'CANCELLED', 'EXPIRED', 'CLOSED')
   AND (state <> 'FILLED' OR $2 = 'CLOSED')
-RETURNING account_id
+RETURNING true
 
--- name: order_exists
-SELECT EXISTS (SELECT FROM orders WHERE intent_id = $1)
+-- name: account_of_order
+SELECT account_id FROM orders WHERE intent_id = $1
 
 -- name: lock_account
 SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
@@ -228,3 +247,31 @@ SELECT head.sequence, head.hash,
        coalesce((SELECT max(sequence) FROM audit_log), 0) AS last_sequence,
        (SELECT hash FROM audit_log WHERE sequence = head.sequence) AS last_hash
 FROM audit_head AS head
+
+-- name: journal_runs
+SELECT ingest_id FROM journal GROUP BY ingest_id ORDER BY ingest_id DESC
+
+-- name: journal
+SELECT kind, time_ns, first_sequence, count, body FROM journal WHERE ingest_id = $1 ORDER BY id
+
+-- name: signal_of
+SELECT signal_id FROM signals WHERE signal_id = $1
+UNION SELECT signal_id FROM order_intents WHERE intent_id = $1
+UNION SELECT i.signal_id FROM orders o JOIN order_intents i USING (intent_id)
+      WHERE o.order_id::text = $1
+UNION SELECT signal_id FROM trading_results WHERE trade_id::text = $1 AND signal_id <> ''
+LIMIT 1
+
+-- name: story_orders
+SELECT i.intent_id, i.purpose, i.units, o.state, o.order_id, o.filled, o.reason
+FROM order_intents i JOIN orders o USING (intent_id)
+WHERE i.signal_id = $1 ORDER BY i.created_ns, i.attempt
+
+-- name: story_fills
+SELECT f.transaction_id, f.units, f.price, f.reason, f.pl, f.financing, f.time_ns
+FROM fills f JOIN order_intents i USING (intent_id)
+WHERE i.signal_id = $1 ORDER BY f.transaction_id
+
+-- name: story_results
+SELECT trade_id, direction, entry_price, exit_price, profit_loss, opened, closed, exit_reason
+FROM trading_results WHERE signal_id = $1 ORDER BY trade_id
