@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sepd.bitspace.analysis import Analysis
 from sepd.bitspace.bitstream import Bitstream, bitstream
-from sepd.bitspace.numpy_backend import NumpyBackend
+from sepd.bitspace.numpy_backend import NumpyBackend, usable_threads
 from sepd.bitspace.parameters import Parameters, parameters
 from sepd.errors import InputError, SepdError
 
@@ -119,7 +119,7 @@ def backend_for(name: str) -> tuple[Backend, str]:
     if name not in BACKENDS:
         raise InputError(f"backend must be one of {', '.join(BACKENDS)}; got {name!r}")
     if name == "numpy":
-        return NumpyBackend(), "asked for"
+        return NumpyBackend(usable_threads()), "asked for"
     return _cuda_or_numpy(name)
 
 
@@ -130,8 +130,14 @@ def _cuda_or_numpy(name: str) -> tuple[Backend, str]:
 
     missing = device_missing()
     if missing is None:
-        backend = CudaBackend()
-        return backend, f"{backend.device} answers"
-    if name == "cuda":
+        try:
+            backend = CudaBackend()
+        except DeviceFault as fault:
+            if name == "cuda":
+                raise
+            missing = str(fault)
+        else:
+            return backend, f"{backend.device} answers"
+    elif name == "cuda":
         raise InputError(f"backend must be auto or numpy here: {missing}")
-    return NumpyBackend(), missing
+    return NumpyBackend(usable_threads()), missing

@@ -9,7 +9,7 @@ from sepd.bitspace.analyse import Backend, BackendName, DeviceFault, backend_for
 from sepd.bitspace.analysis import Analysis
 from sepd.bitspace.bitstream import Bitstream, bitstream
 from sepd.bitspace.golden import prove
-from sepd.bitspace.numpy_backend import NumpyBackend
+from sepd.bitspace.numpy_backend import NumpyBackend, usable_threads
 from sepd.bitspace.parameters import Parameters, parameters
 
 
@@ -78,7 +78,7 @@ class Analyser:
             self.proven_rows = prove(self._backend)
 
     def _give_up_device(self, fault: str) -> None:
-        self._backend = NumpyBackend()
+        self._backend = NumpyBackend(usable_threads())
         self.reason = self.degraded = f"{fault}; on the CPU until restart"
         if self._on_fault is not None:
             self._on_fault(self.degraded)

@@ -1,5 +1,6 @@
 """The analysis in NumPy: block by block in cache, any number of threads, same bits as CUDA."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -22,21 +23,29 @@ from sepd.bitspace.tables import (
 )
 
 BLOCK: Final = 1 << 15  # long enough to drown the interpreter, short enough for the cache
+SHARED_BLOCK: Final = 1 << 17  # threads hold the interpreter in turn, so each takes more
+MOST_THREADS: Final = 4
 
 type Counts = NDArray[np.int64]
+
+
+def usable_threads() -> int:
+    """Threads worth starting here: the CPUs that the process may use, four at most."""
+    return min(MOST_THREADS, len(os.sched_getaffinity(0)))
 
 
 class NumpyBackend:
     """Rows of sections 2 and 3 on the CPU.
 
     threads : blocks computed at the same time; NumPy's loops release the interpreter's lock
+    block : windows per block; by default fewer on one thread than on several
     """
 
     name: Final = "numpy"
 
-    def __init__(self, threads: int = 1, block: int = BLOCK) -> None:
+    def __init__(self, threads: int = 1, block: int | None = None) -> None:
         self._threads = threads
-        self._block = block
+        self._block = block or (BLOCK if threads == 1 else SHARED_BLOCK)
 
     def analyze(self, stream: Bitstream, parameters: Parameters, *, path: bool = False) -> Analysis:
         """All rows of one batch; scratch memory is proportional to the block."""
