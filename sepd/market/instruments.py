@@ -1,7 +1,8 @@
 """Instruments that a file names, where no broker is there to describe them.
 
-The precisions follow OANDA's instrument list: five decimals and a pip of 0.0001, except where
-the quote currency or the instrument is quoted otherwise.
+The precisions are those of OANDA's instrument list as far as recordings of it are public: five
+decimals and a pip of 0.0001, except where a quote currency or an instrument is quoted otherwise.
+Prices with more decimals than that are refused, never rounded. A broker's own word comes first.
 """
 
 from __future__ import annotations
@@ -13,16 +14,7 @@ from sepd.errors import InputError
 
 _DEFAULT = (5, -4)
 _BY_QUOTE = {"JPY": (3, -2), "HUF": (3, -2), "THB": (3, -2)}
-_BY_NAME = {
-    "XAU_USD": (3, -2),
-    "XAU_EUR": (3, -2),
-    "XAU_GBP": (3, -2),
-    "XAU_JPY": (0, 1),
-    "XAU_XAG": (4, -2),
-    "XAG_JPY": (1, 1),
-    "XPT_USD": (3, -2),
-    "XPD_USD": (3, -2),
-}
+_BY_NAME = {"XAU_USD": (3, -2), "XAU_EUR": (3, -2), "XPT_USD": (3, -2), "XPD_USD": (3, -2)}
 _QUOTES = re.compile(
     "AUD|CAD|CHF|CNH|CZK|DKK|EUR|GBP|HKD|HUF|INR|JPY|MXN|NOK|NZD|PLN|SAR|SEK|SGD|THB|TRY|USD|XAG|ZAR"
 )

@@ -163,6 +163,8 @@ def read_tape(
         raise InputError(
             f"{path}: unknown header {first[:80]!r}; see docs/data.md for the layouts."
         )
+    if layout.name.startswith("LEAN") and "fxcm" in path.parts:
+        raise InputError(f"{path}: LEAN keeps FXCM files in UTC−5; sepd reads those of OANDA.")
     numbered = enumerate(lines, 2) if layout.has_header else enumerate(chain([first], lines), 1)
     rejected = Rejections()
     if layout.is_tick:

@@ -184,3 +184,10 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="damaged archive"):
         open_tape(path)
+
+
+def test_lean_files_in_another_time_zone_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "forex/fxcm/hour"
+    folder.mkdir(parents=True)
+    with pytest.raises(InputError, match="keeps FXCM files in UTC−5"):
+        tape(folder, "eurusd.csv", "20070101 21:00,1,1,1,1,0,2,2,2,2,0")
