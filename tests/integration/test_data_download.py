@@ -138,7 +138,7 @@ async def download_through_kills(folder: Path, played: Venue, kills: int) -> Non
 async def test_a_killed_download_ends_with_the_rows_of_an_undisturbed_one(
     tmp_path: Path, ticking: Venue
 ) -> None:
-    await download_through_kills(tmp_path, ticking, kills=4)
+    await download_through_kills(tmp_path, ticking, kills=3)
 
 
 @pytest.mark.slow
