@@ -53,7 +53,8 @@ async def open_node(
         bind(gpu_placement())
     rng = random.Random()  # noqa: S311 - jitter of retries
     await migrate(database)
-    broker = _broker(settings, clock, rng, paced=paced)
+    oanda = OandaBroker(settings.broker, clock, rng, paced=paced)
+    broker = _account(settings, oanda, clock)
     async with AsyncExitStack() as stack:
         await broker.open()
         stack.push_async_callback(broker.close)
@@ -84,11 +85,12 @@ async def open_node(
             timer=SystemClock(),
             rng=rng,
             paced=paced,
+            skew_ns=lambda: oanda.offset.offset_ns or 0,
         )
 
 
-def _broker(settings: Settings, clock: Clock, rng: random.Random, *, paced: bool) -> Broker:
-    oanda = OandaBroker(settings.broker, clock, rng, paced=paced)
+def _account(settings: Settings, oanda: OandaBroker, clock: Clock) -> Broker:
+    """Where orders go: OANDA, or an account on paper that lives off its prices."""
     if settings.mode != "paper":
         return oanda
     return PaperBroker(oanda, clock, settings.paper.balance, settings.paper.currency)

@@ -77,6 +77,7 @@ class Summary(Struct, frozen=True):
     candles_in: int
     candles_stored: int
     signals: int
+    last_signal: str | None
     orders: int
     filled: int
     refused: dict[str, int]
@@ -202,6 +203,7 @@ async def _summarise(
         candles_in=sum(sum(one.candles.values()) for one in report.instruments.values()),
         candles_stored=totals.candles,
         signals=report.signals.total,
+        last_signal=report.signals.last,
         orders=report.orders.total,
         filled=report.orders.filled,
         refused=report.orders.refused,

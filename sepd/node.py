@@ -15,12 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 from msgspec import to_builtins
 
+from sepd import __version__
 from sepd.api.app import serve
 from sepd.api.report import Health, Report
 from sepd.api.schema import OrderCounts, Status
 from sepd.bitspace import parameters
 from sepd.bitspace.analyser import Analyser
 from sepd.clock import EventClock
+from sepd.decide import Decider
 from sepd.domain.market import Instrument
 from sepd.domain.order import OrderState
 from sepd.errors import ConfigError, InvariantViolated
@@ -29,6 +31,7 @@ from sepd.execution.ledger import EVERYTHING
 from sepd.execution.machine import Order
 from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.journal import Journal, JournaledLedger, Started
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Store, StoredTotals
 from sepd.risk.book import Book
@@ -74,6 +77,7 @@ class Node:
         clock: time of decisions; stands at the newest broker time where a tape is played.
         timer: real time, for latencies and uptime only.
         paced: the venue waits for us, so nothing may depend on speed.
+        skew_ns: broker time minus local time, as last measured.
 
     Attributes:
         serving: set when the API listens, on `port`.
@@ -91,6 +95,7 @@ class Node:
         timer: Clock,
         rng: random.Random,
         paced: bool = False,
+        skew_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         self.serving = asyncio.Event()
         self.tape_ended = asyncio.Event()
@@ -103,6 +108,8 @@ class Node:
         self._timer = timer
         self._rng = rng
         self._paced = paced
+        self._skew_ns = skew_ns
+        self._journal = Journal()
         self._health = Health()
         self._outcomes = Outcomes()
         self._notifier = Notifier()
@@ -119,7 +126,7 @@ class Node:
     @property
     def decisions_sha256(self) -> str:
         """Hash over every decision so far."""
-        return self._pipeline.tally.decisions.hexdigest()
+        return self._journal.fingerprint
 
     async def totals(self) -> StoredTotals:
         """What the store holds, all that was queued included."""
@@ -154,24 +161,39 @@ class Node:
                 f"it offers {', '.join(sorted(known)[:8])} …"
             )
         recovery = await recover(self._broker, self._store)
-        snapshot = recovery.snapshot
-        book = Book(snapshot.currency, known)
-        book.restore(snapshot, recovery.state, self._clock.now_ns())
-        quarantine(book, recovery.differences)
+        self._book = Book(recovery.snapshot.currency, known)
+        self._start_journal(known, recovery)
+        ledger = self._ledger = JournaledLedger(self._book, self._journal)
+        quarantine(ledger, recovery.differences)
         for difference in recovery.differences:
             log.warning("difference", **to_builtins(difference))
-        book.ready = True
         executor = Executor(
             self._broker,
             self._store,
             self._clock,
-            book,
+            ledger,
             observe=self._outcomes,
-            last_transaction_id=snapshot.last_transaction_id,
+            last_transaction_id=recovery.snapshot.last_transaction_id,
             workers=1 if self._paced else 8,
         )
         executor.adopt(recovery.orders)
-        self._assemble(known, book, executor, recovery)
+        self._assemble(known, executor, recovery)
+
+    def _start_journal(self, known: Mapping[str, Instrument], recovery: Recovery) -> None:
+        """The first entry holds all that the book starts from."""
+        now_ns = self._clock.now_ns()
+        started = Started(
+            version=__version__,
+            settings=self._settings.model_dump_json(),
+            account_id=self._broker.account_id,
+            now_ns=now_ns,
+            instruments=tuple(known.values()),
+            snapshot=recovery.snapshot,
+            state=recovery.state,
+        )
+        self._journal.add(started)
+        self._book.restore(recovery.snapshot, recovery.state, now_ns)
+        self._book.ready = True
 
     def _prove_analyser(self) -> Analyser:
         """The engine, proven on its golden rows; a device fault later on is shown as degraded."""
@@ -187,33 +209,34 @@ class Node:
         return analyser
 
     def _assemble(
-        self,
-        known: Mapping[str, Instrument],
-        book: Book,
-        executor: Executor,
-        recovery: Recovery,
+        self, known: Mapping[str, Instrument], executor: Executor, recovery: Recovery
     ) -> None:
-        settings = self._settings
-        self._book, self._executor, self._recovery = book, executor, recovery
+        settings, book = self._settings, self._book
+        self._executor, self._recovery = executor, recovery
         self._health.reconciled_ns = self._clock.now_ns()
         chosen, streamed = settings.bitspace, self._analyser.backend == "numpy"
         views = view_market(known, settings.instruments, settings.market, chosen, streamed=streamed)
         self._queue = EventQueue(self._timer, settings.market.queue_events, paced=self._paced)
         self._staleness = Staleness(self._timer, settings.instruments, settings.broker.silence_s)
-        self._pipeline = Pipeline(
-            queue=self._queue,
+        decider = Decider(
             views=views,
             book=book,
             rule=PolarityRule(settings.rule),
             limits=settings.risk,
-            executor=executor,
-            store=self._store,
-            cache=self._cache,
             config_version=settings.version,
             account_id=self._broker.account_id,
-            clock=self._clock,
             analyser=None if streamed else self._analyser,
+        )
+        self._pipeline = Pipeline(
+            queue=self._queue,
+            decider=decider,
+            executor=executor,
+            journal=self._journal,
+            store=self._store,
+            cache=self._cache,
+            clock=self._clock,
             stale=self._staleness.stale,
+            skew_ns=self._skew_ns,
             on_time=self._on_time,
             on_progress=lambda events: self._notifier.progress(f"{events} events"),
             timer=self._timer,
@@ -287,10 +310,15 @@ class Node:
 
     async def _watch_services(self) -> None:
         """Halt entries while rows are not being written; the cache may go without harm."""
+        halted = False
         while True:
             fault = self._store.fault
             self._health.fault("store", fault)
-            (self._book.block if fault else self._book.unblock)(EVERYTHING, "store")
+            if fault and not halted:
+                self._ledger.block(EVERYTHING, "store")
+            elif halted and not fault:
+                self._ledger.unblock(EVERYTHING, "store")
+            halted = bool(fault)
             self._health.fault("cache", "" if self._cache.ok else "Valkey does not answer.")
             await asyncio.sleep(SERVICES_S)
 
@@ -299,7 +327,7 @@ class Node:
             self._broker,
             self._store,
             self._executor,
-            self._book,
+            self._ledger,
             every_s=RECONCILE_S,
             report=self._reconciled,
             before=self._recovery.differences,
@@ -320,6 +348,7 @@ class Node:
             async with asyncio.timeout(DRAIN_S):
                 await self._queue.wait_processed(self._queue.last_sequence)
                 await self._executor.drain()
+                await self._pipeline.write_journal()
                 await self._store.flush()
         except TimeoutError:
             log.error("not_drained", seconds=DRAIN_S, queued=self._queue.depth)

@@ -1,51 +1,40 @@
-"""The single consumer: a batch of events → candles and readings → signals → risk → intents.
+"""The single consumer: a batch of events → candles and readings → decisions → orders.
 
-It alone changes the market views and the book, so nothing here needs a lock, and the same
-events in the same order always make the same decisions.
+It alone feeds the `Decider`, so nothing here needs a lock. What comes in and what is decided is
+journaled; candles, quotes and signals go to store and cache; intents go to the executor.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import msgspec
-import structlog
-from msgspec import Struct
-
-from sepd.bitspace.analyser import Analyser
-from sepd.domain.account import AccountEvent, OpenTrade, TransactionHeartbeat
-from sepd.domain.event import MarketEvent
-from sepd.domain.ids import ulid
-from sepd.domain.market import Candle, Gap, Heartbeat, Quote
-from sepd.domain.order import OrderIntent
-from sepd.domain.signal import INVALID, Action, Signal
+from sepd.decide import Decider, Decision, Question
+from sepd.domain.account import (
+    BalanceChanged,
+    OrderAccepted,
+    OrderCancelled,
+    OrderFilled,
+    OrderRejected,
+    OtherTransaction,
+    TransactionHeartbeat,
+)
+from sepd.domain.event import MarketEvent, Payload
+from sepd.domain.market import Candle, Gap, Quote
 from sepd.execution.executor import Executor
-from sepd.execution.intent import entry_intent, exit_intent
-from sepd.ports import Cache, Clock, Events, JournalRecord, Store
-from sepd.risk.book import Book
-from sepd.risk.gate import Refused, assess, assess_exit
-from sepd.risk.reason import Reason
-from sepd.risk.situation import EntryRequest
-from sepd.settings import RiskSettings
-from sepd.signals.rule import RULE, Held, Opinion, PolarityRule
-from sepd.signals.series import read_series
-from sepd.signals.view import InstrumentView
+from sepd.journal import Arrived, Asked, Decided, Journal
+from sepd.ports import Cache, Clock, Events, Store
 
-log = structlog.get_logger(__name__)
-
-NotQuote = Candle | Heartbeat | Gap | AccountEvent | TransactionHeartbeat
 SOURCE = "stream"
 LATENCIES = 1_024
-
-
-class Decision(Struct, frozen=True):
-    """A signal, the verdict on it, and the intent that came of it: what replay must reproduce."""
-
-    signal: Signal
-    verdict: str
-    intent: OrderIntent | None = None
+ACCOUNT = (
+    OrderAccepted,
+    OrderFilled,
+    OrderCancelled,
+    OrderRejected,
+    BalanceChanged,
+    OtherTransaction,
+)
 
 
 class Tally:
@@ -59,7 +48,6 @@ class Tally:
         self.refused: Counter[str] = Counter()
         self.last_signal: str | None = None
         self.latencies_ns: deque[int] = deque(maxlen=LATENCIES)
-        self.decisions = hashlib.sha256()
 
 
 class Pipeline:
@@ -67,8 +55,8 @@ class Pipeline:
 
     Args:
         clock: time by which prices are too old and signals expire.
-        analyser: makes readings batch by batch; None where the views make them themselves.
         stale: whether the prices of an instrument may have been missed.
+        skew_ns: broker time minus local time.
         on_time: told broker time as candles end.
         on_progress: told after each batch that the consumer moved on.
         timer: measures latency; decisions never look at it.
@@ -79,18 +67,14 @@ class Pipeline:
         self,
         *,
         queue: Events,
-        views: Mapping[str, InstrumentView],
-        book: Book,
-        rule: PolarityRule,
-        limits: RiskSettings,
+        decider: Decider,
         executor: Executor,
+        journal: Journal,
         store: Store,
         cache: Cache,
-        config_version: str,
-        account_id: str,
         clock: Clock,
-        analyser: Analyser | None,
         stale: Callable[[str], bool],
+        skew_ns: Callable[[], int],
         on_time: Callable[[int], None],
         on_progress: Callable[[int], None],
         timer: Clock,
@@ -99,18 +83,14 @@ class Pipeline:
         self.tally = Tally()
         self.paused = False
         self._queue = queue
-        self._views = views
-        self._book = book
-        self._rule = rule
-        self._limits = limits
+        self._decider = decider
         self._executor = executor
+        self._journal = journal
         self._store = store
         self._cache = cache
-        self._config_version = config_version
-        self._account_id = account_id
         self._clock = clock
-        self._analyser = analyser
         self._stale = stale
+        self._skew_ns = skew_ns
         self._on_time = on_time
         self._on_progress = on_progress
         self._timer = timer
@@ -128,152 +108,84 @@ class Pipeline:
         """Deal with one batch, in order; then read what closed in it, and decide."""
         started_ns = self._timer.monotonic_ns()
         await self._store.record_events(batch)
+        self._journal.add(Arrived(tuple(batch)))
         newest: dict[str, Quote] = {}
         closed: dict[str, int] = {}
+        candles: list[Candle] = []
         for event in batch:
             payload = event.payload
             if isinstance(payload, Quote):
                 self.tally.quotes += 1
                 newest[payload.instrument] = payload
-                self._book.observe(payload)
-                done = self._views[payload.instrument].quote(payload)
-                if done:
-                    await self._completed(payload.instrument, done, payload.time_ns, closed)
-            else:
-                await self._other(payload, closed)
+            elif isinstance(payload, TransactionHeartbeat):
+                self._executor.note(payload.last_transaction_id)
+            elif isinstance(payload, ACCOUNT):
+                self._executor.offer([payload])
+            for name, done in self._decider.take(payload).items():
+                candles += done
+                self._ended(name, done, payload, closed)
+        self._decider.read()
         self.tally.events += len(batch)
         self._cache.put_quotes(list(newest.values()))
-        if closed:
-            self._read()
-            for name, now_ns in closed.items():
-                await self._decide(name, now_ns)
-                self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
-
-    async def _other(self, payload: NotQuote, closed: dict[str, int]) -> None:
-        """Everything on the queue that is not a quote."""
-        match payload:
-            case Heartbeat():
-                for name, view in self._views.items():
-                    done = view.heartbeat(payload.time_ns)
-                    await self._completed(name, done, payload.time_ns, closed)
-            case Candle():
-                await self._keep(self._views[payload.instrument].repair(payload))
-            case Gap():
-                self._views[payload.instrument].gap(payload)
-            case TransactionHeartbeat():
-                self._executor.note(payload.last_transaction_id)
-            case _:
-                self._executor.offer([payload])
-
-    async def _completed(
-        self, name: str, candles: Sequence[Candle], now_ns: int, closed: dict[str, int]
-    ) -> None:
-        """Keep candles that ended now; `closed` notes where the rule's finest is among them."""
-        self._on_time(now_ns)
         await self._keep(candles)
-        if any(candle.granularity is self._rule.finest for candle in candles):
-            closed[name] = now_ns
+        for name, closed_ns in closed.items():
+            await self._ask(name, closed_ns)
+            self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
+        await self.write_journal()
 
-    def _read(self) -> None:
-        """Make the readings that were left to the analyser, all in one call."""
-        if self._analyser is None:
+    def _ended(
+        self, name: str, candles: Sequence[Candle], payload: Payload, closed: dict[str, int]
+    ) -> None:
+        """Note the time that ended `candles`; a fetched candle ends nothing now."""
+        if isinstance(payload, Candle | Gap):
             return
-        unread = [one for view in self._views.values() for one in view.take_unread()]
-        read_series(unread, self._analyser)
+        self._on_time(payload.time_ns)
+        if self._decider.closes(candles):
+            closed[name] = payload.time_ns
 
     async def _keep(self, candles: Sequence[Candle]) -> None:
-        if not candles:
-            return
-        await self._store.record_candles(candles, SOURCE)
-        self._cache.put_candles(candles)
+        if candles:
+            await self._store.record_candles(candles, SOURCE)
+            self._cache.put_candles(candles)
 
-    async def _decide(self, name: str, now_ns: int) -> None:
-        """Signal, verdict and order for one instrument."""
+    async def _ask(self, name: str, closed_ns: int) -> None:
+        """Have one instrument decided, and carry the decision out."""
         if self.paused:
             return
         if self._paced:
             await self._executor.drain()
-        trade = next((t for t in self._book.trades.values() if t.instrument == name), None)
-        held = Held(1 if trade.units > 0 else -1, trade.opened_ns) if trade else None
-        opinion = self._rule.opinion(self._views[name].readings(), now_ns)
-        action = self._rule.act(opinion, held, now_ns)
-        if action is None:
+        question = Question(
+            name,
+            closed_ns,
+            self._clock.now_ns(),
+            self._stale(name),
+            self._executor.last_transaction_id,
+            self._skew_ns(),
+        )
+        self._journal.add(Asked(question))
+        decision = self._decider.decide(question)
+        if decision is None:
             return
-        signal = self._signal(name, action, opinion, now_ns)
+        self._journal.add(Decided(decision))
         self.tally.signals += 1
-        self.tally.last_signal = signal.id
-        self._cache.put_signal(signal)
-        if action is Action.CLOSE and trade is not None:
-            await self._exit(signal, trade, now_ns)
-        else:
-            await self._enter(signal, now_ns)
-
-    async def _enter(self, signal: Signal, now_ns: int) -> None:
-        if self._stale(signal.instrument):
-            await self._refuse(signal, Reason.STALE_PRICE)
-            return
-        request = EntryRequest(signal, max(now_ns, self._clock.now_ns()))
-        verdict = assess(request, self._book, self._limits)
-        if isinstance(verdict, Refused):
-            await self._refuse(signal, verdict.reason)
-            return
-        intent = entry_intent(
-            self._account_id,
-            signal,
-            units=verdict.units,
-            price_bound=verdict.price_bound,
-            stop_loss=verdict.stop_loss,
-            take_profit=verdict.take_profit,
-            now_ns=now_ns,
-            checkpoint=self._executor.last_transaction_id,
-        )
-        await self._submit(signal, intent, verdict.snapshot)
-
-    async def _exit(self, signal: Signal, trade: OpenTrade, now_ns: int) -> None:
-        refused = assess_exit(trade.trade_id, self._book)
-        if refused:
-            await self._refuse(signal, refused.reason)
-            return
-        checkpoint = self._executor.last_transaction_id
-        intent = exit_intent(
-            self._account_id, signal.id, trade, now_ns=now_ns, checkpoint=checkpoint
-        )
-        await self._submit(signal, intent, b"{}")
-
-    def _signal(self, name: str, action: Action, opinion: Opinion | None, now_ns: int) -> Signal:
-        granularity = self._rule.finest
-        return Signal(
-            id=ulid(now_ns, name, granularity, RULE, action, self._config_version),
-            instrument=name,
-            granularity=granularity,
-            action=action,
-            confidence=opinion.confidence if opinion else 0,
-            metrics=opinion.metrics if opinion else INVALID,
-            rule=RULE,
-            config_version=self._config_version,
-            created_ns=now_ns,
-            valid_until_ns=now_ns + self._rule.validity_ns,
-        )
-
-    async def _refuse(self, signal: Signal, reason: str) -> None:
         self.tally.orders += 1
-        self.tally.refused[reason] += 1
-        await self._store.record_signal(signal, reason)
-        await self._journal(Decision(signal, reason))
+        self.tally.last_signal = decision.signal.id
+        self._cache.put_signal(decision.signal)
+        await self._carry_out(decision)
 
-    async def _submit(self, signal: Signal, intent: OrderIntent, snapshot: bytes) -> None:
-        refused = await self._executor.submit(intent, signal, snapshot)
+    async def _carry_out(self, decision: Decision) -> None:
+        refused = decision.verdict
+        if decision.intent is not None:
+            snapshot = decision.snapshot.encode() or b"{}"
+            refused = await self._executor.submit(decision.intent, decision.signal, snapshot)
         if refused:
-            await self._refuse(signal, refused)
-            return
-        self.tally.orders += 1
-        await self._journal(Decision(signal, Reason.ACCEPTED, intent))
-        if self._paced:
+            self.tally.refused[refused] += 1
+            await self._store.record_signal(decision.signal, refused)
+        elif self._paced:
             await self._executor.drain()
 
-    async def _journal(self, decision: Decision) -> None:
-        """Decisions are part of the journal, and their running hash is the run's fingerprint."""
-        body = msgspec.json.encode(decision) + b"\n"
-        self.tally.decisions.update(body)
-        time_ns = decision.signal.created_ns
-        await self._store.record_journal(JournalRecord("decision", time_ns, 0, 1, body))
+    async def write_journal(self) -> None:
+        """Queue what the journal has collected."""
+        record = self._journal.take()
+        if record is not None:
+            await self._store.record_journal(record)

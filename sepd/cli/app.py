@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from sepd.cli import bench, data, db, demo, doctor, status, venue
+from sepd.cli import replay as replay_command
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
 from sepd.log import redact_text
@@ -29,6 +30,8 @@ app.command("run")(run_command.run)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("venue")(venue.venue)
+app.command("replay")(replay_command.replay)
+app.command("explain")(replay_command.explain)
 app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")

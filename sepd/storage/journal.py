@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from typing import Any
 
@@ -28,8 +28,8 @@ async def journal_runs(connection: asyncpg.Connection) -> list[int]:
     return [row["ingest_id"] for row in await connection.fetch(QUERIES["journal_runs"])]
 
 
-async def read_journal(connection: asyncpg.Connection, run: int) -> AsyncIterator[JournalRecord]:
-    """The records of one run, in order, read as they are needed."""
+async def read_journal(connection: asyncpg.Connection, run: int) -> AsyncGenerator[JournalRecord]:
+    """The records of one run, in order, read as they are needed; close it (`aclosing`)."""
     async with connection.transaction(readonly=True):
         async for row in connection.cursor(QUERIES["journal"], run, prefetch=64):
             yield JournalRecord(**dict(row))

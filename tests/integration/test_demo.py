@@ -94,6 +94,42 @@ def test_money_agrees_to_the_last_digit_in_daemon_store_and_venue(sample: dict[s
     assert Decimal(sample["realised_pl"]) == Decimal(sample["trading_results_pl"]) == change
 
 
+def sepd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sepd", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_every_decision_replays_from_the_journal(demo: Demo, sample: dict[str, Any]) -> None:
+    done = sepd(demo.folder, "replay", "--database", "sepd_demo", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)["result"]
+    assert result["decisions"] == sample["signals"]
+    assert result["events"] == sample["events_in"]
+    assert result["differences"] == []
+
+
+def test_a_trade_explains_itself(demo: Demo, sample: dict[str, Any]) -> None:
+    done = sepd(demo.folder, "explain", sample["last_signal"], "--database", "sepd_demo", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["witness"]["decision"]["signal"]["id"] == sample["last_signal"]
+    assert set(told["witness"]["bits"]["H1"]) <= {"0", "1"}
+    assert told["story"]["orders"][0]["state"] in {"FILLED", "CLOSED"}
+    assert len(told["story"]["fills"]) >= 1
+
+
+def test_an_id_that_nobody_knows_is_a_sentence(demo: Demo, sample: dict[str, Any]) -> None:
+    done = sepd(demo.folder, "explain", "nobody", "--database", "sepd_demo")
+    assert done.returncode == 2
+    assert "'nobody' is no signal, intent, order or trade of the store" in done.stderr
+
+
 def test_a_second_run_decides_the_same(demo: Demo, sample: dict[str, Any]) -> None:
     again = demo.summary()
     assert again["decisions_sha256"] == sample["decisions_sha256"]
