@@ -8,6 +8,7 @@ without quotes does not exist; the newest is complete once a later candle has be
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,7 +54,7 @@ class CandleRequest(Struct, frozen=True):
 
 def candles(
     recording: Recording, number: int, played: int, tape_over: bool, request: CandleRequest
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Candles of instrument `number` from its rows below `played`, oldest first."""
     own = recording.own[number]
     rows = own[: int(np.searchsorted(own, played))]
@@ -142,7 +143,7 @@ def _candle(
     complete: bool,
     request: CandleRequest,
     previous: int | None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     bids, asks = recording.bids[rows], recording.asks[rows]
     digits = recording.instruments[number].display_precision
     columns = {"M": (bids + asks + 1) // 2, "B": bids, "A": asks}
@@ -151,7 +152,7 @@ def _candle(
     if request.smooth and previous is not None:
         bid, ask = int(recording.bids[previous]), int(recording.asks[previous])
         opens = {"M": (bid + ask + 1) // 2, "B": bid, "A": ask}
-    view: dict[str, object] = {
+    view: dict[str, Any] = {
         "complete": complete,
         "volume": len(rows),
         "time": format_time(start),

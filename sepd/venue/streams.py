@@ -41,12 +41,11 @@ class PriceStream:
         """The next lines to write, in one text; None when the venue closes the stream."""
         await self._filled.wait()
         lines, self._waiting = self._waiting, []
-        self._filled.clear()
         self._room.set()
-        if not lines and self._closed:
+        if not self._closed:
+            self._filled.clear()
+        elif not lines:
             return None
-        if self._closed:
-            self._filled.set()
         self.sent += sum(1 for name, _ in lines if name)
         return "".join(text for _, text in lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
@@ -36,7 +37,7 @@ def _answer(request: web.Request) -> web.Response:
     return answer(request, body)
 
 
-def find(request: web.Request, name: str, wanted: CandleRequest) -> list[dict[str, object]]:
+def find(request: web.Request, name: str, wanted: CandleRequest) -> list[dict[str, Any]]:
     """The candles, if the tape of `name` can carry them.
 
     Raises:
