@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
@@ -68,7 +69,8 @@ async def proxy(database_url: str, tmp_path: Path) -> AsyncIterator[tuple[UnixPr
 async def fetch(url: str, statement: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetch(statement)
+        found: list[asyncpg.Record] = await connection.fetch(statement)
+        return found
     finally:
         await connection.close()
 
@@ -82,13 +84,22 @@ def quotes(first: int, count: int) -> list[MarketEvent]:
 
 def candle(minute: int, price: int = 110_000) -> Candle:
     prices = (price + n for n in (0, 9, -9, 1, 5, 14, -4, 6))
-    return Candle("EUR_USD", Granularity.M1, NOON + minute * 60 * S, *prices, 7)
+    values: tuple[Any, ...] = ("EUR_USD", Granularity.M1, NOON + minute * 60 * S, *prices, 7)
+    return Candle(*values)
 
 
-def frozen(server: EmbeddedPostgres) -> list[psutil.Process]:
+def processes(server: EmbeddedPostgres) -> list[psutil.Process]:
     """The postmaster and its children."""
     parent = psutil.Process(server.pid)
     return [parent, *parent.children(recursive=True)]
+
+
+async def kill(server: EmbeddedPostgres) -> None:
+    """SIGKILL all of it, and wait until it is gone."""
+    found = processes(server)
+    for process in found:
+        process.kill()
+    await asyncio.to_thread(psutil.wait_procs, found[1:])
 
 
 async def test_a_server_that_is_away_is_a_sentence() -> None:
@@ -277,7 +288,7 @@ async def test_all_that_was_acknowledged_survives_a_killed_server(tmp_path: Path
             await store.commit_intent(make_entry(signal_), signal_, b"risk")
         await store.record_events(quotes(0, 100))
         await store.flush()
-        psutil.Process(server.pid).send_signal(signal.SIGKILL)
+        await kill(server)
         with pytest.raises(TransientError):
             await store.commit_intent(make_entry(make_signal(99)), make_signal(99), b"risk")
         await store.close()
@@ -292,7 +303,7 @@ async def test_all_that_was_acknowledged_survives_a_killed_server(tmp_path: Path
 async def test_a_frozen_server_is_a_fault_within_the_deadline(server: EmbeddedPostgres) -> None:
     store = store_at(server.url, timeout_s=0.3)
     await store.open()
-    held = frozen(server)
+    held = processes(server)
     for process in held:
         process.suspend()
     try:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import pytest
@@ -60,10 +61,11 @@ def trading_day(time_ns: int) -> str:
 class Twins(RuleBasedStateMachine):
     """Each rule does the same to both stores and compares what they say."""
 
-    def __init__(self, server: EmbeddedPostgres) -> None:
+    server: EmbeddedPostgres
+
+    def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.server = server
         self.database = f"twin_{next(NAMES)}"
         self.clock = EventClock(NOON)
         self.memory = MemoryStore(trading_day=trading_day, clock=self.clock)
@@ -73,7 +75,7 @@ class Twins(RuleBasedStateMachine):
         self.transaction_id = 0
         self.seen: list[AccountEvent] = []
         self.late: list[AccountEvent] = []
-        self.run(execute(server, f"CREATE DATABASE {self.database} TEMPLATE {TEMPLATE}"))
+        self.run(execute(self.server, f"CREATE DATABASE {self.database} TEMPLATE {TEMPLATE}"))
         self.postgres = self.open()
 
     def run[T](self, work: Awaitable[T]) -> T:
@@ -263,10 +265,11 @@ class Twins(RuleBasedStateMachine):
 
     @rule(first=st.integers(0, 5), count=st.integers(0, 5), price=st.integers(1, 10**9))
     def record_candles(self, first: int, count: int, price: int) -> None:
-        candles = [
-            Candle("USD_JPY", Granularity.M5, NOON + n * 300 * S, *(price + k for k in range(8)), n)
+        rows: list[tuple[Any, ...]] = [
+            ("USD_JPY", Granularity.M5, NOON + n * 300 * S, *range(price, price + 8), n)
             for n in range(first, first + count)
         ]
+        candles = [Candle(*row) for row in rows]
         self.both("record_candles", candles, "test")
 
     @rule(number=st.integers(1, 6), verdict=st.sampled_from(["spread_too_wide", "accepted"]))
@@ -312,8 +315,11 @@ class Twins(RuleBasedStateMachine):
 
 @pytest.mark.timeout(300)
 def test_both_stores_answer_alike(postgres_server: EmbeddedPostgres) -> None:
+    class OnServer(Twins):
+        server = postgres_server
+
     run_state_machine_as_test(
-        lambda: Twins(postgres_server),
+        OnServer,
         settings=settings(
             max_examples=30,
             stateful_step_count=30,

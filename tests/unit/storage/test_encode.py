@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 from hypothesis import HealthCheck, given, settings
@@ -74,8 +75,7 @@ async def test_candles_come_back_with_exact_mid_prices(
         assert row["high"] == half.scaleb(-precision)
         assert -row["high"].as_tuple().exponent == precision + 1
         points = [row[name] for name in encode.CANDLE_COLUMNS[8:16]]
-        again = Candle(
-            row["pair"], Granularity(row["granularity"]), to_ns(row["timestamp"]),
-            *points, row["volume"],
-        )  # fmt: skip
-        assert again == candle
+        time_ns = to_ns(row["timestamp"])
+        values: tuple[Any, ...] = (row["pair"], Granularity.H1, time_ns, *points, row["volume"])
+        assert Candle(*values) == candle
+        assert row["granularity"] == "H1"

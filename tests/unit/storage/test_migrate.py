@@ -22,7 +22,8 @@ SECOND = Migration(2, "two", "b" * 64)
 async def query(url: str, statement: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetch(statement)
+        found: list[asyncpg.Record] = await connection.fetch(statement)
+        return found
     finally:
         await connection.close()
 
