@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from sepd.domain.market import Candle, Granularity, Instrument
 from sepd.domain.time import NS_PER_S, format_time
@@ -91,13 +92,13 @@ class Dataset:
             raise InputError(f"{self.folder.name}: rows outside the missing stretch from {when}.")
         path, parts, added = self._path(part.from_ns), [part], len(rows)
         if path.exists():
-            known = read_segment(path)
+            known = self.segment(path)
             both = np.concatenate([known.rows, rows])
             rows = both[np.argsort(both[:, 0], kind="stable")]
             parts = sorted([*known.header.parts, part], key=lambda one: one.from_ns)
         start = part.from_ns - part.from_ns % self._step_ns
-        name, length = self.instrument.name, self.granularity or ""
-        write_segment(path, sealed(name, length, start, rows, tuple(parts)))
+        length = self.granularity or ""
+        write_segment(path, sealed(self.instrument, length, start, rows, tuple(parts)))
         return added
 
     def paths(self) -> list[Path]:
@@ -194,6 +195,12 @@ class Dataset:
         mine = (self.instrument.name, self.granularity or "", self.columns, int(path.stem))
         if (header.instrument, header.granularity, header.columns, header.start_ns) != mine:
             raise InputError(f"{path}: belongs to another dataset; move it away.")
+        if header.display_precision != self.instrument.display_precision:
+            raise InputError(
+                f"{path}: has prices of {header.display_precision} decimals, and "
+                f"{self.instrument.name} has {self.instrument.display_precision} now; move the "
+                "dataset away and download it again."
+            )
 
 
 def datasets(root: Path) -> list[Dataset]:
@@ -203,8 +210,16 @@ def datasets(root: Path) -> list[Dataset]:
         name, _, length = folder.name.partition(".")
         if folder.is_dir() and (length == "tick" or length in Granularity.__members__):
             granularity = None if length == "tick" else Granularity(length)
-            found.append(Dataset(root, instrument_named(name), granularity))
+            found.append(Dataset(root, _instrument(folder, name), granularity))
     return found
+
+
+def _instrument(folder: Path, name: str) -> Instrument:
+    """The instrument with the precision that its prices were recorded in."""
+    known = instrument_named(name)
+    for path in folder.glob(f"*{_SUFFIX}"):
+        return replace(known, display_precision=read_header(path).display_precision)
+    return known
 
 
 def read_manifest(path: Path) -> Manifest:

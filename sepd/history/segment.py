@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from sepd.domain.market import Instrument
 from sepd.errors import ConfigError, InputError
 from sepd.market.provenance import KEPT_BYTES, Part, kept, row_digests, segment_head
 
@@ -31,6 +32,7 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
 
     format: int
     instrument: str
+    display_precision: int
     granularity: str
     start_ns: int
     columns: int
@@ -48,13 +50,14 @@ class Segment(Struct, frozen=True):
 
 
 def sealed(
-    instrument: str, granularity: str, start_ns: int, rows: Rows, parts: tuple[Part, ...]
+    instrument: Instrument, granularity: str, start_ns: int, rows: Rows, parts: tuple[Part, ...]
 ) -> Segment:
     """A segment of checked, ordered rows with its hashes."""
     count, columns = rows.shape
     digests = row_digests(rows.astype("<i8").tobytes(), 8 * columns)
     head = segment_head(digests).hex()
-    header = Header(FORMAT, instrument, granularity, start_ns, columns, count, head, tuple(parts))
+    name, precision = instrument.name, instrument.display_precision
+    header = Header(FORMAT, name, precision, granularity, start_ns, columns, count, head, parts)
     return Segment(header, rows, kept(digests))
 
 

@@ -25,7 +25,7 @@ from tests.fuzz.tapes import check_legal
 
 _PART = Part(0, 1 << 40, 7, Origin("oanda", "practice", "candles EUR_USD"))
 _ROWS = np.arange(1, 41, dtype=np.int64).reshape(4, 10)
-_SEGMENT = sealed("EUR_USD", "M1", 0, _ROWS, (_PART,))
+_SEGMENT = sealed(instrument_named("EUR_USD"), "M1", 0, _ROWS, (_PART,))
 _SEGMENT_BYTES = (
     msgspec.json.encode(_SEGMENT.header) + b"\n" + _ROWS.tobytes() + _SEGMENT.kept_digests
 )

@@ -64,7 +64,7 @@ def test_a_segment_sealed_anew_with_other_prices_is_found(sample: Dataset) -> No
     segment = read_segment(path)
     segment.rows[3, 9] += 1
     header = segment.header
-    forged = sealed("EUR_USD", "H1", header.start_ns, segment.rows, header.parts)
+    forged = sealed(sample.instrument, "H1", header.start_ns, segment.rows, header.parts)
     write_segment(path, forged)
     (finding,) = verify(sample, CALENDAR).findings
     assert finding.place == format_time(header.start_ns)
@@ -76,7 +76,7 @@ def test_a_row_altered_together_with_its_digest_is_found(sample: Dataset) -> Non
     segment = read_segment(path)
     segment.rows[3, 9] += 1
     header = segment.header
-    forged = sealed("EUR_USD", "H1", header.start_ns, segment.rows, header.parts)
+    forged = sealed(sample.instrument, "H1", header.start_ns, segment.rows, header.parts)
     write_segment(path, replace(forged, header=header))
     (finding,) = verify(sample, CALENDAR).findings
     assert "the rows are not those it sealed" in finding.what

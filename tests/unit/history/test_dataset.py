@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError, InputError
@@ -149,6 +150,16 @@ def test_datasets_are_found_by_their_folders(tmp_path: Path) -> None:
     (found,) = datasets(tmp_path)
     assert (found.instrument.name, found.granularity) == ("USD_JPY", Granularity.H1)
     assert found.instrument.display_precision == 3
+
+
+def test_the_brokers_precision_is_kept_with_the_prices(tmp_path: Path) -> None:
+    asked = replace(instrument_named("EUR_USD"), display_precision=3)
+    put(Dataset(tmp_path, asked, Granularity.H1), 0, 2)
+    (found,) = datasets(tmp_path)
+    assert found.instrument.display_precision == 3
+    changed = Dataset(tmp_path, instrument_named("EUR_USD"), Granularity.H1)
+    with pytest.raises(InputError, match="has prices of 3 decimals"):
+        list(changed.rows())
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
