@@ -88,6 +88,11 @@ class ValkeyCache:
         return self._ok
 
     @property
+    def queued(self) -> int:
+        """Prices, signals and candles that are not written yet."""
+        return len(self._prices) + len(self._signals) + len(self._candles)
+
+    @property
     def dropped(self) -> int:
         """Candles that were never written because the server was away too long."""
         return self._dropped
@@ -109,8 +114,8 @@ class ValkeyCache:
 
     async def close(self) -> None:
         """Write what is queued if the server answers, then disconnect; may be called twice."""
-        while self._ok and self._queued:
-            await self._write()
+        if self._ok:
+            await self.flush()
         await self._client.aclose()
 
     async def run(self) -> None:
@@ -118,10 +123,16 @@ class ValkeyCache:
         while True:
             await self._work.wait()
             self._work.clear()
-            while self._queued:
-                await self._write()
-                if not self._ok:
-                    await asyncio.sleep(_AWAY_S)
+            while not await self.flush():
+                await asyncio.sleep(_AWAY_S)
+
+    async def flush(self) -> bool:
+        """Write what is queued; False if the server is away."""
+        while self.queued:
+            await self._write()
+            if not self._ok:
+                return False
+        return True
 
     def put_quotes(self, quotes: Sequence[Quote]) -> None:
         """Newest price of each instrument."""
@@ -151,12 +162,11 @@ class ValkeyCache:
         members: list[bytes] = []
         with self._away():
             members = cast("list[bytes]", await self._client.zrange(series, -count, -1))
-        found = _decode_rows(b"[" + b",".join(members) + b"]")
+        try:
+            found = _decode_rows(b"[" + b",".join(members) + b"]")
+        except msgspec.MsgspecError:  # another program wrote there
+            return []
         return [Candle(instrument, granularity, *row) for row in found]
-
-    @property
-    def _queued(self) -> bool:
-        return bool(self._prices or self._signals or self._candles)
 
     async def _write(self) -> None:
         """Send one pipeline; what it held stays queued unless the server took it."""
@@ -215,6 +225,13 @@ class ValkeyCache:
             if not self._ok:
                 log.info("cache_up", url=self._url, dropped=self._dropped)
             self._ok = True
+
+
+def _refuses_credentials(error: RedisError) -> bool:
+    """The client knows the older servers' answers only; newer ones it passes on as text."""
+    refusals = ("username-password pair", "Authentication required", "NOAUTH", "WRONGPASS")
+    words = str(error)
+    return isinstance(error, AuthenticationError) or any(text in words for text in refusals)
 
 
 def _series(instrument: str, granularity: Granularity) -> str:
