@@ -103,14 +103,16 @@ class ValkeyCache:
         Raises:
             ConfigError: it refuses the credentials.
         """
-        try:
-            with self._away():
+        with self._away():
+            try:
                 await self._client.ping()
-                self._ok = True
-        except AuthenticationError as error:
-            raise ConfigError(
-                f"Valkey at {self._url} refuses the credentials: {error}. Correct VALKEY_URL."
-            ) from None
+            except RedisError as error:
+                if not _refuses_credentials(error):
+                    raise
+                raise ConfigError(
+                    f"Valkey at {self._url} refuses the credentials: {error}. Correct VALKEY_URL."
+                ) from None
+            self._ok = True
 
     async def close(self) -> None:
         """Write what is queued if the server answers, then disconnect; may be called twice."""
@@ -123,7 +125,7 @@ class ValkeyCache:
         while True:
             await self._work.wait()
             self._work.clear()
-            while not await self.flush():
+            while not await self.flush():  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(_AWAY_S)
 
     async def flush(self) -> bool:
