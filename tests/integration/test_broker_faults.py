@@ -226,7 +226,7 @@ async def test_a_429_makes_everybody_pause() -> None:
         async with asyncio.TaskGroup() as group:
             asked = group.create_task(broker.quotes(["EUR_USD"]))
             await asyncio.sleep(0)
-            assert broker._rest.requests.waiting == 1
+            assert broker._channel.rest.requests.waiting == 1
             assert oanda.requests[-1][0] == "POST"
         assert asked.result() == []
 

@@ -226,8 +226,8 @@ async def test_leaving_a_stream_closes_its_connection() -> None:
         stream = broker.stream_prices(["EUR_USD"])
         assert (await anext(stream)).items == (QUOTE,)
         await stream.aclose()  # type: ignore[attr-defined]
-        assert broker._rest._session is not None
-        connector = broker._rest._session.connector
+        assert broker._channel.rest._session is not None
+        connector = broker._channel.rest._session.connector
         assert connector is not None
         assert not connector._acquired
         hold.set()

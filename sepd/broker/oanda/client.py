@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
-from msgspec.structs import replace
 
-from sepd.broker.oanda import translate, wire
-from sepd.broker.oanda.closings import Closings
+from sepd.broker.oanda import requests, translate, wire
+from sepd.broker.oanda.calls import Calls
+from sepd.broker.oanda.channel import Channel, understood
 from sepd.broker.oanda.limits import Urgency
 from sepd.broker.oanda.offset import ClockOffset
-from sepd.broker.oanda.outcome import outcome
 from sepd.broker.oanda.rest import Rest
 from sepd.broker.oanda.stream import (
     UNREADABLE,
@@ -25,9 +23,9 @@ from sepd.broker.oanda.stream import (
 )
 from sepd.domain.account import AccountEvent, AccountSnapshot, TransactionHeartbeat
 from sepd.domain.market import Candle, Granularity, Heartbeat, Instrument, Quote
-from sepd.domain.order import Ambiguous, Done, OrderIntent, Outcome, Purpose, Refused, Unsent
+from sepd.domain.order import OrderIntent, Outcome, Purpose, Refused
 from sepd.domain.time import format_time, parse_time
-from sepd.errors import ConfigError, InputError, NotSent, OutcomeUnknown, TransientError
+from sepd.errors import ConfigError, TransientError
 from sepd.ports import Clock, PriceBatch
 from sepd.settings import BrokerSettings
 
@@ -57,11 +55,14 @@ class OandaBroker:
         self._settings = settings
         self._clock = clock
         self._paced = paced
-        self._rest = Rest(settings, rng)
-        self._instruments: dict[str, Instrument] = {}
-        self._closings = Closings()
+        self._channel = Channel(Rest(settings, rng), settings.account_id)
         self.offset = ClockOffset()
         self.counts = LineCounts()
+
+    @property
+    def calls(self) -> Calls:
+        """Every other call of OANDA v20, under the same limits."""
+        return Calls(self._channel)
 
     @property
     def account_id(self) -> str:
@@ -77,38 +78,42 @@ class OandaBroker:
         """
         if not self._settings.api_key.get_secret_value() or not self._settings.account_id:
             raise ConfigError("The broker needs OANDA_API_KEY and OANDA_ACCOUNT_ID.")
-        await self._rest.open()
+        await self._channel.rest.open()
         try:
             await self.instruments()
         except BaseException:
-            await self._rest.close()
+            await self._channel.rest.close()
             raise
 
     async def close(self) -> None:
         """Close every connection; may be called twice."""
-        await self._rest.close()
+        await self._channel.rest.close()
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Tradable instruments by name."""
         what = "reading the instruments"
-        reply = await self._rest.read(what, self._path("/instruments"), _INSTRUMENTS, bulk=True)
+        reply = await self._channel.read(
+            what, self._channel.path("/instruments"), _INSTRUMENTS, bulk=True
+        )
         with understood(what):
-            self._instruments = {row.name: translate.instrument(row) for row in reply.instruments}
-        return dict(self._instruments)
+            self._channel.instruments = {
+                row.name: translate.instrument(row) for row in reply.instruments
+            }
+        return dict(self._channel.instruments)
 
     async def account(self) -> AccountSnapshot:
         """The whole account at one transaction id."""
         what = "reading the account"
-        reply = await self._rest.read(what, self._path(""), _ACCOUNT, bulk=True)
+        reply = await self._channel.read(what, self._channel.path(""), _ACCOUNT, bulk=True)
         with understood(what):
-            return translate.account(reply, self._instruments)
+            return translate.account(reply, self._channel.instruments)
 
     async def quotes(self, instruments: Sequence[str]) -> Sequence[Quote]:
         """Newest quote of each instrument."""
         what = "reading prices"
         params = {"instruments": ",".join(instruments)}
-        reply = await self._rest.read(what, self._path("/pricing"), _PRICING, params=params)
-        lines = PriceLines(self._instruments, self.counts)
+        reply = await self._channel.read(what, self._channel.path("/pricing"), _PRICING, params)
+        lines = PriceLines(self._channel.instruments, self.counts)
         with understood(what):
             return [lines.quote(row) for row in reply.prices]
 
@@ -120,7 +125,7 @@ class OandaBroker:
         Pages are asked for by `from` and `count`: a `to` beyond the broker's clock is an error.
         """
         with understood("reading candles"):
-            of = translate.known(self._instruments, instrument)
+            of = translate.known(self._channel.instruments, instrument)
         found: list[Candle] = []
         while from_ns < to_ns:
             slots = -(-(to_ns - from_ns) // granularity.ns)
@@ -140,10 +145,10 @@ class OandaBroker:
             "price": "BA",
             "granularity": granularity.value,
             "from": format_time(from_ns),
-            "count": str(count),
+            "count": count,
         }
         path = f"/v3/instruments/{of.name}/candles"
-        reply = await self._rest.read(what, path, _CANDLES, params=params, bulk=True)
+        reply = await self._channel.read(what, path, _CANDLES, params, bulk=True)
         with understood(what):
             complete = tuple(
                 translate.candle(row, of, granularity) for row in reply.candles if row.complete
@@ -160,9 +165,9 @@ class OandaBroker:
         params = {"instruments": ",".join(instruments)}
         if self._paced:
             params["paced"] = "true"
-        path = self._path("/pricing/stream")
-        lines = PriceLines(self._instruments, self.counts)
-        async with self._rest.stream("streaming prices", path, params) as content:
+        path = self._channel.path("/pricing/stream")
+        lines = PriceLines(self._channel.instruments, self.counts)
+        async with self._channel.rest.stream("streaming prices", path, params) as content:
             async for batch in price_batches(content, lines, self._settings.silence_s):
                 self._observe(batch)
                 yield batch
@@ -177,7 +182,9 @@ class OandaBroker:
                 may be lost with it.
         """
         what = "streaming transactions"
-        async with self._rest.stream(what, self._path("/transactions/stream"), {}) as content:
+        async with self._channel.rest.stream(
+            what, self._channel.path("/transactions/stream"), {}
+        ) as content:
             yield ()
             async for block in line_blocks(content, self._settings.silence_s):
                 try:
@@ -193,10 +200,7 @@ class OandaBroker:
     def _streamed(self, row: wire.Transaction) -> AccountEvent | TransactionHeartbeat:
         if row.type == "HEARTBEAT":
             return TransactionHeartbeat(parse_time(row.time), row.last_transaction_id or 0)
-        return self._event(row)
-
-    def _event(self, row: wire.Transaction) -> AccountEvent:
-        return self._closings.named(translate.account_event(row, self._instruments))
+        return self._channel.event(row)
 
     async def transactions_since(self, transaction_id: int) -> Sequence[AccountEvent]:
         """All account events after `transaction_id`, complete and in order.
@@ -230,12 +234,10 @@ class OandaBroker:
 
     async def _transaction_page(self, after: int) -> tuple[Sequence[AccountEvent], int]:
         what = "reading transactions"
-        path = self._path("/transactions/sinceid")
-        reply = await self._rest.read(
-            what, path, _TRANSACTIONS, params={"id": str(after)}, bulk=True
-        )
+        path = self._channel.path("/transactions/sinceid")
+        reply = await self._channel.read(what, path, _TRANSACTIONS, {"id": after}, bulk=True)
         with understood(what):
-            events = [self._event(row) for row in sorted(reply.transactions, key=_row_id)]
+            events = [self._channel.event(row) for row in sorted(reply.transactions, key=_row_id)]
         return events, max([reply.last_transaction_id, *(e.transaction_id for e in events)])
 
     async def place(self, intent: OrderIntent) -> Outcome:
@@ -245,51 +247,32 @@ class OandaBroker:
         reduce-only order could. OANDA takes no client id there, so its transactions are known by
         the trade they close.
         """
-        of = self._instruments.get(intent.instrument)
+        of = self._channel.instruments.get(intent.instrument)
         if of is None:
             return Refused("INSTRUMENT_UNKNOWN", f"The account lists no {intent.instrument}.")
         entry = intent.purpose is Purpose.ENTRY
         if not entry and intent.trade_id is not None:
-            self._closings.expect(intent)
-            path = self._path(f"/trades/{intent.trade_id}/close")
-            return await self._send("PUT", path, translate.close_body(intent))
-        body, path = translate.order_body(intent, of), self._path("/orders")
+            self._channel.closings.expect(intent)
+            path = self._channel.path(f"/trades/{intent.trade_id}/close")
+            return await self._channel.send("PUT", path, requests.close_body(intent), Urgency.EXIT)
+        body, path = requests.order_body(intent, of), self._channel.path("/orders")
         if not entry:
-            return await self._send("POST", path, body)
+            return await self._channel.send("POST", path, body, Urgency.EXIT)
 
         def expired() -> str:
             late = self._clock.now_ns() >= intent.expires_ns
             return "the intent expired before it was sent." if late else ""
 
-        return await self._send("POST", path, body, Urgency.ENTRY, expired)
+        return await self._channel.send("POST", path, body, Urgency.ENTRY, expired)
 
     async def cancel(self, order_id: int) -> Outcome:
         """Cancel a pending order."""
-        path = self._path(f"/orders/{order_id}/cancel")
-        return await self._send("PUT", path, None)
+        path = self._channel.path(f"/orders/{order_id}/cancel")
+        return await self._channel.send("PUT", path, None, Urgency.EXIT)
 
     async def acknowledge(self, token: str) -> None:
         """Tell a paced venue that all up to `token` has been dealt with."""
-        await self._rest.acknowledge("/v3/venue/acknowledge", {"token": token})
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None,
-        urgency: Urgency = Urgency.EXIT,
-        fence: Callable[[], str] = str,
-    ) -> Outcome:
-        try:
-            status, answer = await self._rest.write("order", method, path, body, urgency, fence)
-        except NotSent as error:
-            return Unsent(str(error))
-        except OutcomeUnknown as error:
-            return Ambiguous(str(error))
-        became = outcome(status, answer, self._instruments)
-        if isinstance(became, Done | Refused):
-            return replace(became, events=tuple(map(self._closings.named, became.events)))
-        return became
+        await self._channel.rest.acknowledge("/v3/venue/acknowledge", {"token": token})
 
     def _observe(self, batch: PriceBatch) -> None:
         """A tape's times say nothing about clocks, nor does an old price in a snapshot."""
@@ -297,9 +280,6 @@ class OandaBroker:
             self.offset.observe(
                 batch.items[-1].time_ns, self._clock.now_ns(), self._clock.monotonic_ns()
             )
-
-    def _path(self, tail: str) -> str:
-        return f"/v3/accounts/{self._settings.account_id}{tail}"
 
 
 class CandlePage(msgspec.Struct, frozen=True):
@@ -312,12 +292,3 @@ class CandlePage(msgspec.Struct, frozen=True):
 
 def _row_id(row: wire.Transaction) -> int:
     return row.id
-
-
-@contextmanager
-def understood(what: str) -> Iterator[None]:
-    """An answer that cannot be true is asked for again, never half used."""
-    try:
-        yield
-    except InputError as error:
-        raise TransientError(f"{what}: {error}") from None

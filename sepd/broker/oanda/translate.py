@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
 from sepd.broker.oanda import wire
 from sepd.domain.account import (
@@ -26,7 +25,6 @@ from sepd.domain.account import (
     TradeReduce,
 )
 from sepd.domain.market import Candle, Granularity, Instrument, parse_points
-from sepd.domain.order import OrderIntent, Purpose
 from sepd.domain.time import parse_time
 from sepd.errors import InputError
 
@@ -285,40 +283,3 @@ def _balance_changed(row: wire.Transaction, time_ns: int) -> BalanceChanged:
         balance=finite(row.account_balance or Decimal(0)),
         by_trade=by_trade,
     )
-
-
-def plain(number: Decimal) -> str:
-    """A decimal without exponent, as OANDA reads it."""
-    return f"{number:f}"
-
-
-def close_body(intent: OrderIntent) -> dict[str, Any]:
-    """Body that closes `intent.units` of a trade; no units closes all that is left."""
-    return {"units": plain(abs(intent.units)) if intent.units else "ALL"}
-
-
-def order_body(intent: OrderIntent, of: Instrument) -> dict[str, Any]:
-    """Body of the market order that `intent` asks for.
-
-    An entry carries the intent's id twice: as the order's id, which a scan of the transactions
-    finds, and as the trade's id, which OANDA refuses to open a second time.
-    """
-    order: dict[str, Any] = {
-        "type": "MARKET",
-        "instrument": intent.instrument,
-        "units": plain(intent.units),
-        "timeInForce": intent.time_in_force.value,
-        "positionFill": "DEFAULT" if intent.purpose is Purpose.ENTRY else "REDUCE_ONLY",
-        "clientExtensions": {"id": intent.id},
-    }
-    if intent.price_bound is not None:
-        order["priceBound"] = plain(of.to_price(intent.price_bound))
-    if intent.purpose is Purpose.ENTRY:
-        order["tradeClientExtensions"] = {"id": intent.id}
-        for key, points in (
-            ("stopLossOnFill", intent.stop_loss),
-            ("takeProfitOnFill", intent.take_profit),
-        ):
-            if points is not None:
-                order[key] = {"price": plain(of.to_price(points)), "timeInForce": "GTC"}
-    return {"order": order}

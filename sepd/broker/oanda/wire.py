@@ -52,9 +52,11 @@ class StreamLine(Wire, frozen=True):
 
 
 class Extensions(Wire, frozen=True):
-    """Client extensions; only the id is used."""
+    """A client's own words on an order or trade; the id of an open one is unique."""
 
     id: str = ""
+    tag: str = ""
+    comment: str = ""
 
 
 class TradeClose(Wire, frozen=True):
@@ -117,19 +119,12 @@ class Transaction(Wire, frozen=True):
     last_transaction_id: int | None = None
 
 
-class OrderReply(Wire, frozen=True):
-    """What creating, cancelling or closing brings back, refusals included."""
+class ReplyEnding(Wire, frozen=True):
+    """What the answer to any write ends with, refusals included."""
 
-    order_create_transaction: Transaction | None = None
-    order_fill_transaction: Transaction | None = None
-    order_cancel_transaction: Transaction | None = None
-    order_reissue_transaction: Transaction | None = None
-    order_reject_transaction: Transaction | None = None
-    order_cancel_reject_transaction: Transaction | None = None
     last_transaction_id: int = 0
     error_code: str = ""
     error_message: str = ""
-    reject_reason: str = ""
 
 
 class ErrorBody(Wire, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sepd.broker.oanda import translate, wire
+from sepd.broker.oanda import requests, translate, wire
 from sepd.broker.oanda.closings import Closings
 from sepd.domain.account import (
     AccountEvent,
@@ -284,7 +284,7 @@ def test_an_account_of_infinite_wealth_is_refused() -> None:
     ("number", "text"), [("1E+3", "1000"), ("0.10", "0.10"), ("-100000000", "-100000000")]
 )
 def test_decimals_are_written_without_exponent(number: str, text: str) -> None:
-    assert translate.plain(Decimal(number)) == text
+    assert requests.plain(Decimal(number)) == text
 
 
 def test_a_close_is_named_by_its_trade_then_by_its_order() -> None:
