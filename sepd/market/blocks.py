@@ -80,7 +80,7 @@ def _decimals(data: Bytes, starts: Ints, ends: Ints, precision: int) -> Ints | N
 
 
 def _times(data: Bytes, starts: Ints, ends: Ints) -> Ints | None:
-    """RFC 3339 times, all of one width, as nanoseconds."""
+    """RFC 3339 times of 1970 … 2099, all of one width, as nanoseconds."""
     width = int(ends[0] - starts[0])
     decimals = max(0, width - len(_DATE) - 2)
     form = _DATE + ("." + "0" * decimals if decimals else "") + "Z"
@@ -96,7 +96,7 @@ def _times(data: Bytes, starts: Ints, ends: Ints) -> Ints | None:
     year, month, day = (_number(digits, *span) for span in ((0, 4), (5, 7), (8, 10)))
     hour, minute, second = (_number(digits, *span) for span in ((11, 13), (14, 16), (17, 19)))
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0)) & (month == 2)
-    known = (month >= 1) & (month <= 12) & (year >= 1)
+    known = (month >= 1) & (month <= 12) & (year >= 1970) & (year < 2100)
     longest = _MONTH_DAYS[np.where(known, month, 0)] + leap
     known &= (day >= 1) & (day <= longest) & (hour < 24) & (minute < 60) & (second < 60)
     if not known.all():
