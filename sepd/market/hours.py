@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -81,7 +82,7 @@ class Interval(Struct, frozen=True):
 
 def open_intervals(hours: Hours, instrument: str, year: int) -> Iterator[Interval]:
     """Stretches of trading of the trading days that close in `year`, in order."""
-    closed = sorted(_closed(hours, instrument, year), key=lambda one: one.open_ns)
+    closed = deque(sorted(_closed(hours, instrument, year), key=lambda one: one.open_ns))
     day = dt.date(year, 1, 1)
     while day.year == year:
         session = _session(hours, instrument, day)
@@ -90,6 +91,8 @@ def open_intervals(hours: Hours, instrument: str, year: int) -> Iterator[Interva
             reopen = before.reopen if before and before.reopen else session.open
             opening = max(reopen, session.open)
             whole = Interval(wall_ns(day - _DAY, opening), wall_ns(day, session.close))
+            while closed and closed[0].close_ns <= whole.open_ns:
+                closed.popleft()
             yield from _without(whole, closed)
         day += _DAY
 
