@@ -55,6 +55,10 @@ def verify(dataset: Dataset, calendar: Calendar) -> Verdict:
         InputError: there is no manifest.
     """
     findings: list[Finding] = []
+    if not dataset.manifest_path.exists():
+        raise InputError(
+            f"{dataset.folder}: was never finished; run that sepd data download or import again."
+        )
     sealed = read_manifest(dataset.manifest_path)
     heads = {one.start_ns: one.head for one in sealed.segments}
     rows, read, last_ns = 0, 0, -1
