@@ -18,6 +18,7 @@ from sepd.venue.engine import Engine
 from sepd.venue.lines import LineEncoder, with_fields
 from sepd.venue.playback import Block, Playback
 from sepd.venue.streams import PriceStream, Streams
+from sepd.venue.views_market import halt_line
 
 HEARTBEAT_NS = 5_000_000_000
 Speed = float | Literal["max", "step"]
@@ -51,6 +52,7 @@ class Conductor:
         self._stepping = asyncio.Lock()
         self._moving = False
         self._finished = False
+        self._halted: set[str] = set()
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -92,8 +94,7 @@ class Conductor:
                     break
                 await self._tell(block)
             if until_ns is not None:
-                self.playback.pass_time(min(until_ns, self.playback.recording.end_ns))
-            self.publish()
+                self._pass_time(min(until_ns, self.playback.recording.end_ns))
             self.streams.release(self.playback.now_ns)
             over = until_ns is not None and until_ns >= self.playback.recording.end_ns
             if self.playback.ended and (over or until_ns is None) and not self._finished:
@@ -153,9 +154,7 @@ class Conductor:
             block = self.playback.advance(_STRIDE, now_ns)
             await self._tell(block)
             if self.playback.next_ns > now_ns or self.playback.ended:
-                self.playback.pass_time(now_ns)
-                self.streams.release(now_ns)
-                self.publish()
+                self._pass_time(now_ns)
             if now_ns >= beat_ns:
                 self._beat()
                 beat_ns = now_ns - (now_ns - origin_ns) % HEARTBEAT_NS + HEARTBEAT_NS
@@ -183,6 +182,17 @@ class Conductor:
             stream.paced and (stream.wanted is None or name in stream.wanted)
             for stream in self.streams.prices
         )
+
+    def _pass_time(self, now_ns: int) -> None:
+        """Let venue time pass without a quote, and say which markets closed meanwhile."""
+        self.playback.pass_time(now_ns)
+        self.publish()
+        self.streams.release(self.playback.now_ns)
+        account = self.engine.account
+        halted = {name for name in account.market.quotes if account.halted(name)}
+        for name in sorted(halted - self._halted):
+            self.streams.note(name, halt_line(account, account.market.quotes[name]))
+        self._halted = halted
 
     def _new_pause(self, line: str) -> _Pause:
         self._pauses += 1

@@ -75,7 +75,7 @@ class PriceStream:
                 self._put(name, line)
 
     def note(self, line: str) -> None:
-        """Leave a line that is no price: a heartbeat."""
+        """Leave a line that is no recorded quote: a heartbeat, the close of a market."""
         self._put("", line)
 
     def close(self) -> None:
@@ -171,6 +171,12 @@ class Streams:
             for number, line in zip(which, lines, strict=True)
             if names[number] in stream.wanted
         ]
+
+    def note(self, name: str, line: str) -> None:
+        """Give `line` to the price streams that want instrument `name`."""
+        for stream in self.prices:
+            if stream.wanted is None or name in stream.wanted:
+                stream.note(line)
 
     def release(self, now_ns: int) -> None:
         """Let go of held prices whose window has ended."""

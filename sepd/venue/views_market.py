@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+import msgspec
+
 from sepd.domain.market import Instrument, Quote
 from sepd.domain.time import format_time
 from sepd.venue.account import Account
@@ -72,6 +74,14 @@ def price_view(account: Account, quote: Quote) -> Json:
         },
         "instrument": quote.instrument,
     }
+
+
+def halt_line(account: Account, quote: Quote) -> str:
+    """The PRICE line that says that the market of `quote` closed: the last price, not tradeable."""
+    view = price_view(account, quote)
+    del view["quoteHomeConversionFactors"]
+    view["time"] = format_time(account.now_ns)
+    return msgspec.json.encode(view).decode() + "\n"
 
 
 def home_conversions(account: Account, currencies: Iterable[str]) -> list[Json]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sepd.market.calendar import load_calendar
+from tests.support.venue_app import conductor, serving
 from tests.support.venue_process import TICKS, command, lines, running, write_tape
 
 
@@ -139,3 +141,19 @@ def test_bad_start_up_input_is_one_sentence(
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+async def test_the_close_of_the_market_is_told_once(tmp_path: Path) -> None:
+    file = tmp_path / "EUR_USD.tick.csv"
+    file.write_text(
+        "time,bid,ask\n2023-05-05T20:57:59.000Z,1.1,1.1001\n2023-05-07T21:05:00.000Z,1.2,1.2001\n"
+    )
+    async with serving(conductor(file, calendar=load_calendar())) as client:
+        async with client.stream("pricing") as prices:
+            for until in ("2023-05-05T20:57:59Z", "2023-05-05T21:30:00Z", "2023-05-06T00:00:00Z"):
+                await client.call("POST", "/v3/venue/advance", {"until": until})
+            await client.advance(1)
+            seen = [json.loads(await prices.readline()) for _ in range(3)]
+        assert [item["tradeable"] for item in seen] == [True, False, True]
+        assert [item["closeoutBid"] for item in seen] == ["1.10000", "1.10000", "1.20000"]
+        assert seen[1]["status"] == "non-tradeable"
