@@ -26,8 +26,6 @@ BLOCK: Final = 1 << 15  # long enough to drown the interpreter, short enough for
 SHARED_BLOCK: Final = 1 << 17  # threads hold the interpreter in turn, so each takes more
 MOST_THREADS: Final = 4
 
-type Counts = NDArray[np.int64]
-
 
 def usable_threads() -> int:
     """Threads worth starting here: the CPUs that the process may use, four at most."""
@@ -52,14 +50,14 @@ class NumpyBackend:
         result = Analysis.empty(stream.length, stream.starts, parameters, self.name, path=path)
         tables = tables_for(parameters)
         spans = list(self._spans(stream.length))
-        if self._threads == 1 or len(spans) < 2 * self._threads:
-            for low, high in spans:
-                _analyze_block(stream, tables, result, low, high)
+        threads = self._threads if len(spans) >= 2 * self._threads else 1
+        if threads == 1:
+            _analyze_spans(stream, tables, result, spans)
             return result
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             jobs = [
-                pool.submit(_analyze_block, stream, tables, result, low, high)
-                for low, high in spans
+                pool.submit(_analyze_spans, stream, tables, result, spans[first::threads])
+                for first in range(threads)
             ]
             for job in jobs:
                 job.result()
@@ -70,25 +68,52 @@ class NumpyBackend:
             yield low, min(length, low + self._block)
 
 
-def _analyze_block(
-    stream: Bitstream, tables: Tables, result: Analysis, low: int, high: int
+class _Scratch:
+    """Arrays for one block, kept from block to block: fresh ones would be paged in each time."""
+
+    def __init__(self, block: int, parameters: Parameters) -> None:
+        size = block + parameters.iterations
+        self.sums = np.empty(size + parameters.window, np.int64)
+        self.first = np.empty(size, np.int64)
+        self.second = np.empty(size, np.int64)
+        self.metrics = np.empty((4, size), np.int16)
+        self.counts = np.empty((4, size), np.uint8)
+        if parameters.iterations:
+            self.history = np.empty((4, size), np.int32)
+            self.state = np.empty((4, block), np.int32)
+            self.change = np.empty((4, block), np.int32)
+            self.gain = np.empty(block, np.int32)
+
+
+def _analyze_spans(
+    stream: Bitstream, tables: Tables, result: Analysis, spans: list[tuple[int, int]]
 ) -> None:
-    parameters = result.parameters
+    block = max((high - low for low, high in spans), default=0)
+    scratch = _Scratch(block, result.parameters)
+    for low, high in spans:
+        _analyze_block(stream, tables, result.rows(low, high), low, scratch)
+
+
+def _analyze_block(
+    stream: Bitstream, tables: Tables, rows: Analysis, low: int, scratch: _Scratch
+) -> None:
+    """Write the rows of the positions from `low` on."""
+    parameters = rows.parameters
     before = parameters.iterations
+    high = low + len(rows)
+    measured = len(rows) + before
     bits = stream.bits(low - parameters.reach, high)
-    metrics = np.empty((4, high - low + before), np.int16)
-    counts = np.empty((4, high - low + before), np.uint8)
-    _window_metrics(bits, parameters, tables, metrics, counts)
-    result.metrics[:, low:high] = metrics[:, before:]
-    result.counts[:, low:high] = counts[:, before:]
+    metrics, counts = scratch.metrics[:, :measured], scratch.counts[:, :measured]
+    _window_metrics(bits, parameters, tables, metrics, counts, scratch)
+    rows.metrics[:] = metrics[:, before:]
+    rows.counts[:] = counts[:, before:]
     blank = _positions_after_starts(stream.starts, parameters.window - 1, low, high)
-    result.metrics[:, blank] = INVALID
-    result.counts[:, blank] = 0
-    if result.damping is not None:
-        rows = result.damping.rows(low, high)
-        _damp(metrics, before, parameters.tolerance, tables, rows)
-        blank = _positions_after_starts(stream.starts, parameters.reach, low, high) - low
-        _blank_damped(rows, blank)
+    rows.metrics[:, blank] = INVALID
+    rows.counts[:, blank] = 0
+    if rows.damping is not None:
+        _damp(metrics, parameters, tables, rows.damping, scratch)
+        blank = _positions_after_starts(stream.starts, parameters.reach, low, high)
+        _blank_damped(rows.damping, blank)
 
 
 def _window_metrics(
@@ -97,36 +122,32 @@ def _window_metrics(
     tables: Tables,
     metrics: NDArray[np.int16],
     counts: NDArray[np.uint8],
+    scratch: _Scratch,
 ) -> None:
     """Metrics and counts of every window in `bits`, by differences of running sums."""
     window = tables.window
     span = window.transitions
+    first, second = scratch.first[: bits.size - span], scratch.second[: bits.size - span]
     rupture = bits[1:] & bits[:-1]
     flip = bits[1:] ^ bits[:-1]
-    half = _running_sum(rupture * np.uint8(window.base) + flip)
-    older = half[window.old : -window.new] - half[:-span]
-    newer = half[span:] - half[window.old : -window.new]
-    older *= window.stride
-    older += newer
-    whole = _running_sum((rupture << np.uint8(COUNT_BITS)) + flip)
-    state = whole[span:] - whole[:-span]
-    corrections = _corrections(bits, parameters.order, parameters.probed, tables.expectation)
     # "wrap" is the one mode of take that neither checks nor buffers; every index is in range.
-    np.take(window.coherence, older, out=metrics[0], mode="wrap")
-    np.take(tables.stability, corrections, out=metrics[1], mode="wrap")
-    np.take(window.entropy, state, out=metrics[2], mode="wrap")
-    np.take(window.polarity, state, out=metrics[3], mode="wrap")
-    counts[1] = state & ((1 << COUNT_BITS) - 1)
-    counts[2] = state >> COUNT_BITS
+    half = _running_sum(rupture * np.uint8(window.base) + flip, scratch.sums)
+    np.subtract(half[window.old : -window.new], half[:-span], out=first)
+    np.subtract(half[span:], half[window.old : -window.new], out=second)
+    first *= window.stride
+    first += second
+    np.take(window.coherence, first, out=metrics[0], mode="wrap")
+    whole = _running_sum((rupture << np.uint8(COUNT_BITS)) + flip, scratch.sums)
+    np.subtract(whole[span:], whole[:-span], out=first)
+    np.take(window.entropy, first, out=metrics[2], mode="wrap")
+    np.take(window.polarity, first, out=metrics[3], mode="wrap")
+    counts[1] = np.bitwise_and(first, (1 << COUNT_BITS) - 1, out=second)
+    counts[2] = np.right_shift(first, COUNT_BITS, out=second)
     counts[0] = np.uint8(span) - counts[1] - counts[2]
-    counts[3] = corrections
-
-
-def _corrections(
-    bits: NDArray[np.uint8], order: int, probed: int, expectation: NDArray[np.uint8]
-) -> Counts:
-    errors = _running_sum(error_plane(bits, order, expectation))
-    return errors[probed:] - errors[:-probed]
+    errors = _running_sum(error_plane(bits, parameters.order, tables.expectation), scratch.sums)
+    np.subtract(errors[parameters.probed :], errors[: -parameters.probed], out=first)
+    np.take(tables.stability, first, out=metrics[1], mode="wrap")
+    counts[3] = first
 
 
 def error_plane(
@@ -140,37 +161,45 @@ def error_plane(
     return plane
 
 
-def _running_sum(values: NDArray[np.uint8]) -> Counts:
-    total = np.empty(values.size + 1, np.int64)
+def _running_sum(values: NDArray[np.uint8], sums: NDArray[np.int64]) -> NDArray[np.int64]:
+    total = sums[: values.size + 1]
     total[0] = 0
     np.cumsum(values, out=total[1:])
     return total
 
 
 def _damp(
-    metrics: NDArray[np.int16], before: int, tolerance: int, tables: Tables, out: Damped
+    metrics: NDArray[np.int16],
+    parameters: Parameters,
+    tables: Tables,
+    out: Damped,
+    scratch: _Scratch,
 ) -> None:
-    """Damp every position from `before` on; a converged lane goes on with a gain of zero."""
-    history = metrics.astype(np.int32)
-    state = history[:, before:].copy()
-    length = state.shape[1]
+    """Damp all but the first positions; a converged lane goes on with a gain of zero."""
+    before = parameters.iterations
+    length = metrics.shape[1] - before
+    history, gain = scratch.history[:, : before + length], scratch.gain[:length]
+    state, change = scratch.state[:, :length], scratch.change[:, :length]
+    history[:] = metrics
+    state[:] = history[:, before:]
     rate = ENTROPY_WEIGHT * state[2] + DECOHERENCE_WEIGHT * (ONE - state[0])
-    decay = tables.decay.take((rate + HALF) >> 14, mode="wrap").astype(np.intp)
+    decay = scratch.first[:length]
+    np.take(tables.decay, (rate + HALF) >> 14, out=out.decay, mode="wrap")
+    decay[:] = out.decay
     moving = np.ones(length, np.bool_)
-    out.decay[:] = decay
     out.steps[:] = 0
     if out.path is not None:
         out.path[0] = state
     for step in range(1, before + 1):
-        gain = tables.gains[step].take(decay, mode="wrap")
+        np.take(tables.gains[step], decay, out=gain, mode="wrap")
         gain *= moving
-        change = history[:, before - step : before - step + length] - state
+        np.subtract(history[:, before - step : before - step + length], state, out=change)
         change *= gain
         change += HALF
         change >>= 14
         state += change
         out.steps[:] += moving
-        moving &= _moved(change, tolerance)
+        moving &= _moved(change, parameters.tolerance)
         if out.path is not None:
             out.path[step] = state
         if not moving.any():
@@ -192,10 +221,10 @@ def _moved(change: NDArray[np.int32], tolerance: int) -> NDArray[np.bool_]:
 def _positions_after_starts(
     starts: NDArray[np.int64], count: int, low: int, high: int
 ) -> NDArray[np.int64]:
-    """Positions in low … high − 1 among the first `count` of a segment."""
+    """Positions among the first `count` of a segment, from `low` to before `high`, less `low`."""
     first, last = np.searchsorted(starts, (low - count, high))
-    positions = np.add.outer(starts[first:last], np.arange(count)).ravel()
-    return positions[(positions >= low) & (positions < high)]
+    positions = np.add.outer(starts[first:last] - low, np.arange(count)).ravel()
+    return positions[(positions >= 0) & (positions < high - low)]
 
 
 def _blank_damped(rows: Damped, blank: NDArray[np.int64]) -> None:
