@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from sepd.domain.market import Candle, Gap, Granularity, Heartbeat, Quote
-from sepd.errors import BrokerRejected
+from sepd.errors import BrokerRejected, TransientError
 from sepd.feed.closing import closing
 from sepd.feed.producer import Missing, Producer, Verdict
 from sepd.feed.queue import EventQueue
 from sepd.feed.staleness import Staleness
 from sepd.feed.transactions import TransactionFeed
 from sepd.ports import Broker, PriceBatch
+
+BEAT_S = 8.0
+"""Heartbeats come every five seconds; one that comes after so many shows that one is missing."""
 
 LAG_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -49,6 +52,7 @@ class PriceFeed:
         self._base = base
         self._lag_waits_s = lag_waits_s
         self._heard_ns = 0
+        self._last_beat: tuple[int, float] | None = None
         self.unknown = 0
         self.producers = {
             name: Producer(name, base, known.get(name), watched=queue.paced) for name in instruments
@@ -61,6 +65,7 @@ class PriceFeed:
             TransientError: the stream broke or a repair failed; run again.
         """
         self._staleness.interrupted()
+        self._last_beat = None
         for producer in self.producers.values():
             producer.interrupted(self._heard_ns)
         stream = self._broker.stream_prices(list(self.producers))
@@ -73,6 +78,8 @@ class PriceFeed:
     async def _take(self, batch: PriceBatch) -> None:
         if batch.after_transaction is not None:
             await self._transactions.wait_for(batch.after_transaction)
+        if not self._queue.paced:
+            self._beat(batch.items)
         await self._deliver(self._timeless(batch))
         if batch.token is not None:
             await self._queue.wait_processed(self._queue.last_sequence)
@@ -124,6 +131,25 @@ class PriceFeed:
             else:
                 return taken, position
         return taken, len(items)
+
+    def _beat(self, items: Sequence[Quote | Heartbeat]) -> None:
+        """A stream that skipped a heartbeat was silent and may have skipped prices too.
+
+        Raises:
+            TransientError: the newest heartbeat is late by both clocks, the broker's and ours.
+        """
+        beats = [item.time_ns for item in items if isinstance(item, Heartbeat)]
+        if not beats:
+            return
+        now_s = asyncio.get_running_loop().time()
+        before = self._last_beat
+        self._last_beat = (beats[-1], now_s)
+        if (
+            before is not None
+            and beats[0] - before[0] > BEAT_S * 1e9
+            and now_s - before[1] > BEAT_S
+        ):
+            raise TransientError("The price stream skipped a heartbeat: prices may be missing.")
 
     @property
     def _due_ns(self) -> int:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections import defaultdict
 
 import pytest
 
-from sepd.domain.account import OtherTransaction
-from sepd.domain.market import Candle, Gap, Granularity, Heartbeat, Instrument, Quote
+from sepd.domain.market import Candle, Granularity
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
-from sepd.market.candles import CandleBuilder
 from sepd.supervise import Backoff, supervise
 from tests.support.oanda import NOON, S, connected
 from tests.support.proxy import cutting
+from tests.support.seen import Seen
 from tests.support.troubled import (
     PAIRS,
     Kind,
@@ -33,46 +31,9 @@ EXACT = (Kind.SILENCE, Kind.CUT, Kind.HALF_OPEN, Kind.REPEAT, Kind.LOSE, Kind.RE
 DEADLY = (Kind.SILENCE, Kind.HALF_OPEN)
 
 
-class Seen:
-    """What a consumer made of the queue."""
-
-    def __init__(self) -> None:
-        self.transactions: list[int] = []
-        self.quotes: dict[str, dict[Quote, float]] = defaultdict(dict)
-        self.candles: dict[str, list[Candle]] = defaultdict(list)
-        self.gaps: list[Gap] = []
-        self.connections_s: list[float] = []
-        self.requests_s: list[float] = []
-        self._builders = {name: CandleBuilder(Instrument(name), BASE, ()) for name in PAIRS}
-
-    async def consume(self, queue: EventQueue) -> None:
-        """Build candles as the pipeline does."""
-        now_s = asyncio.get_running_loop().time
-        while True:
-            for event in await queue.get_batch(256):
-                match event.payload:
-                    case Quote() as quote:
-                        self.quotes[quote.instrument][quote] = now_s()
-                        made = self._builders[quote.instrument].add(quote)
-                        self.candles[quote.instrument] += made
-                    case Candle() as candle:
-                        more = self._builders[candle.instrument].preload([candle])
-                        self.candles[candle.instrument] += [candle, *more]
-                    case Gap() as gap:
-                        self.gaps.append(gap)
-                        self._builders[gap.instrument].gap(gap.from_ns, gap.to_ns)
-                    case Heartbeat(time_ns=time_ns):
-                        for name, builder in self._builders.items():
-                            self.candles[name] += builder.advance(time_ns)
-                    case OtherTransaction(transaction_id=number):
-                        self.transactions.append(number)
-                    case _:
-                        pass
-
-
 async def live(plan: Script, seed: int) -> Seen:
     """A client and its feeds, supervised, from the script's beginning to its end."""
-    seen, oanda, rng = Seen(), TroubledOanda(plan, seed), random.Random(seed)
+    seen, oanda, rng = Seen(PAIRS, BASE), TroubledOanda(plan, seed), random.Random(seed)
     clock = LoopClock(NOON)
     async with (
         serving_troubled(oanda) as url,

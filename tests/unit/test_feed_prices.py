@@ -14,6 +14,7 @@ from sepd.errors import BrokerRejected, TransientError
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.ports import PriceBatch
 from tests.support.feed import MINUTE, NOON, S, ScriptedBroker, candle, other, quote
+from tests.support.virtual import run_virtually
 
 PAIRS = ("EUR_USD", "USD_JPY")
 
@@ -157,6 +158,25 @@ async def test_a_heartbeat_passes_once_the_candle_is_whole() -> None:
     end = NOON + MINUTE
     got = await feeds.run(quote(NOON + S), Heartbeat(end), Heartbeat(end + 1), quote(end + 2))
     assert got == [quote(NOON + S), candle(NOON), Heartbeat(end + 1), quote(end + 2)]
+
+
+def test_a_skipped_heartbeat_interrupts_the_stream() -> None:
+    async def play(pauses_s: Sequence[float], step_s: int = 5) -> None:
+        feeds = Feeds()
+
+        async def stream() -> AsyncIterator[PriceBatch]:
+            for number, pause_s in enumerate(pauses_s):
+                await asyncio.sleep(pause_s)
+                yield PriceBatch((Heartbeat(NOON + number * step_s * S),))
+
+        feeds.broker.prices.append(stream)
+        await feeds.prices.run()
+
+    run_virtually(play([0, 5, 5.5, 4.5]))
+    run_virtually(play([0, 0.1, 0.1], step_s=50))
+    run_virtually(play([0, 30, 5], step_s=5))
+    with pytest.raises(TransientError, match="skipped a heartbeat"):
+        run_virtually(play([0, 10, 5], step_s=10))
 
 
 async def test_a_token_is_acknowledged_when_the_consumer_has_dealt_with_all() -> None:
