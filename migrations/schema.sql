@@ -5,6 +5,28 @@ CREATE FUNCTION public.sepd_audit_hash(previous bytea, sequence bigint, time_ns 
                   || sha256(convert_to(account_id, 'UTF8')) || sha256(convert_to(kind, 'UTF8'))
                   || body)
 $$;
+CREATE FUNCTION public.sepd_candles_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    SET "TimeZone" TO 'UTC'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(sepd_candles_lock());
+    DELETE FROM candle_blocks AS block
+    USING (SELECT DISTINCT pair, granularity, date_trunc('month', "timestamp") AS month
+           FROM changed) AS touched
+    WHERE block.pair = touched.pair AND block.granularity = touched.granularity
+      AND block.month = touched.month;
+    INSERT INTO candle_days_changed (pair, day)
+    SELECT DISTINCT pair, date_trunc('day', "timestamp") FROM changed
+    WHERE granularity = 'M1' AND bid_open IS NOT NULL
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION public.sepd_candles_lock() RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT 6817294035521::bigint
+$$;
 CREATE FUNCTION public.sepd_create_series(name text, columns text, step interval) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -80,6 +102,47 @@ CREATE FUNCTION public.sepd_has_timescaledb() RETURNS boolean
     AS $$
     SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
 $$;
+CREATE FUNCTION public.sepd_refresh_rollups(days integer) RETURNS integer
+    LANGUAGE plpgsql
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    done integer;
+BEGIN
+    PERFORM pg_advisory_xact_lock(sepd_candles_lock());
+    CREATE TEMPORARY TABLE IF NOT EXISTS refreshed_days
+        (pair text COLLATE "C", day timestamptz) ON COMMIT DROP;
+    TRUNCATE refreshed_days;
+    WITH taken AS (
+        DELETE FROM candle_days_changed
+        WHERE (pair, day) IN (
+            SELECT pair, day FROM candle_days_changed ORDER BY pair, day LIMIT days
+        )
+        RETURNING pair, day
+    )
+    INSERT INTO refreshed_days SELECT pair, day FROM taken;
+    GET DIAGNOSTICS done = ROW_COUNT;
+    DELETE FROM candle_rollups AS rollup USING refreshed_days AS d
+    WHERE rollup.pair = d.pair
+      AND rollup."timestamp" >= d.day AND rollup."timestamp" < d.day + interval '1 day';
+    INSERT INTO candle_rollups
+    SELECT m.pair, steps.granularity,
+           date_bin(steps.step, m."timestamp", timestamptz '1970-01-01') AS start,
+           (array_agg(m.bid_open ORDER BY m."timestamp"))[1], max(m.bid_high), min(m.bid_low),
+           (array_agg(m.bid_close ORDER BY m."timestamp" DESC))[1],
+           (array_agg(m.ask_open ORDER BY m."timestamp"))[1], max(m.ask_high), min(m.ask_low),
+           (array_agg(m.ask_close ORDER BY m."timestamp" DESC))[1],
+           sum(m.volume)::bigint, count(*)::integer
+    FROM refreshed_days AS d
+    JOIN market_data AS m ON m.pair = d.pair AND m.granularity = 'M1'
+        AND m."timestamp" >= d.day AND m."timestamp" < d.day + interval '1 day'
+    CROSS JOIN (VALUES ('M5', interval '5 minutes'), ('M15', interval '15 minutes'),
+                       ('H1', interval '1 hour'), ('H4', interval '4 hours'),
+                       ('D', interval '1 day')) AS steps (granularity, step)
+    WHERE m.bid_open IS NOT NULL
+    GROUP BY m.pair, steps.granularity, start;
+    RETURN done;
+END $$;
 CREATE FUNCTION public.sepd_refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -120,11 +183,151 @@ CREATE TABLE public.audit_log (
     body bytea NOT NULL,
     hash bytea NOT NULL
 );
+CREATE TABLE public.candle_blocks (
+    pair text NOT NULL COLLATE pg_catalog."C",
+    granularity text NOT NULL COLLATE pg_catalog."C",
+    month timestamp with time zone NOT NULL,
+    count integer NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE ONLY public.candle_blocks ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE public.candle_days_changed (
+    pair text NOT NULL COLLATE pg_catalog."C",
+    day timestamp with time zone NOT NULL
+);
+CREATE TABLE public.candle_rollups (
+    pair text NOT NULL COLLATE pg_catalog."C",
+    granularity text NOT NULL COLLATE pg_catalog."C",
+    "timestamp" timestamp with time zone NOT NULL,
+    bid_open bigint NOT NULL,
+    bid_high bigint NOT NULL,
+    bid_low bigint NOT NULL,
+    bid_close bigint NOT NULL,
+    ask_open bigint NOT NULL,
+    ask_high bigint NOT NULL,
+    ask_low bigint NOT NULL,
+    ask_close bigint NOT NULL,
+    volume bigint NOT NULL,
+    minutes integer NOT NULL
+);
+CREATE VIEW public.candles_d AS
+ SELECT pair,
+    granularity,
+    "timestamp",
+    bid_open,
+    bid_high,
+    bid_low,
+    bid_close,
+    ask_open,
+    ask_high,
+    ask_low,
+    ask_close,
+    volume,
+    minutes
+   FROM public.candle_rollups
+  WHERE (granularity = 'D'::text);
+CREATE VIEW public.candles_h1 AS
+ SELECT pair,
+    granularity,
+    "timestamp",
+    bid_open,
+    bid_high,
+    bid_low,
+    bid_close,
+    ask_open,
+    ask_high,
+    ask_low,
+    ask_close,
+    volume,
+    minutes
+   FROM public.candle_rollups
+  WHERE (granularity = 'H1'::text);
+CREATE VIEW public.candles_h4 AS
+ SELECT pair,
+    granularity,
+    "timestamp",
+    bid_open,
+    bid_high,
+    bid_low,
+    bid_close,
+    ask_open,
+    ask_high,
+    ask_low,
+    ask_close,
+    volume,
+    minutes
+   FROM public.candle_rollups
+  WHERE (granularity = 'H4'::text);
+CREATE VIEW public.candles_m15 AS
+ SELECT pair,
+    granularity,
+    "timestamp",
+    bid_open,
+    bid_high,
+    bid_low,
+    bid_close,
+    ask_open,
+    ask_high,
+    ask_low,
+    ask_close,
+    volume,
+    minutes
+   FROM public.candle_rollups
+  WHERE (granularity = 'M15'::text);
+CREATE VIEW public.candles_m5 AS
+ SELECT pair,
+    granularity,
+    "timestamp",
+    bid_open,
+    bid_high,
+    bid_low,
+    bid_close,
+    ask_open,
+    ask_high,
+    ask_low,
+    ask_close,
+    volume,
+    minutes
+   FROM public.candle_rollups
+  WHERE (granularity = 'M5'::text);
 CREATE TABLE public.config_versions (
     version text NOT NULL COLLATE pg_catalog."C",
     applied timestamp with time zone DEFAULT now() NOT NULL,
     body jsonb NOT NULL
 );
+CREATE TABLE public.trading_results (
+    trade_id bigint NOT NULL,
+    pair text NOT NULL COLLATE pg_catalog."C",
+    direction text NOT NULL COLLATE pg_catalog."C",
+    entry_price numeric NOT NULL,
+    exit_price numeric,
+    profit_loss numeric DEFAULT 0 NOT NULL,
+    pattern_id text COLLATE pg_catalog."C",
+    account_id text NOT NULL COLLATE pg_catalog."C",
+    units numeric NOT NULL,
+    realized_pl numeric DEFAULT 0 NOT NULL,
+    financing numeric DEFAULT 0 NOT NULL,
+    commission numeric DEFAULT 0 NOT NULL,
+    opened timestamp with time zone NOT NULL,
+    closed timestamp with time zone,
+    intent_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    signal_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    exit_reason text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE MATERIALIZED VIEW public.daily_performance AS
+ SELECT account_id,
+    pair,
+    date_trunc('day'::text, closed, 'UTC'::text) AS day,
+    count(*) AS trades,
+    count(*) FILTER (WHERE (profit_loss > (0)::numeric)) AS winners,
+    sum(profit_loss) AS profit_loss,
+    sum(financing) AS financing,
+    max(profit_loss) AS best,
+    min(profit_loss) AS worst
+   FROM public.trading_results
+  WHERE (closed IS NOT NULL)
+  GROUP BY account_id, pair, (date_trunc('day'::text, closed, 'UTC'::text))
+  WITH NO DATA;
 CREATE TABLE public.fills (
     account_id text NOT NULL COLLATE pg_catalog."C",
     transaction_id bigint NOT NULL,
@@ -286,25 +489,6 @@ CREATE TABLE public.ticks (
     ingest_id bigint DEFAULT 0 NOT NULL
 )
 PARTITION BY RANGE ("timestamp");
-CREATE TABLE public.trading_results (
-    trade_id bigint NOT NULL,
-    pair text NOT NULL COLLATE pg_catalog."C",
-    direction text NOT NULL COLLATE pg_catalog."C",
-    entry_price numeric NOT NULL,
-    exit_price numeric,
-    profit_loss numeric DEFAULT 0 NOT NULL,
-    pattern_id text COLLATE pg_catalog."C",
-    account_id text NOT NULL COLLATE pg_catalog."C",
-    units numeric NOT NULL,
-    realized_pl numeric DEFAULT 0 NOT NULL,
-    financing numeric DEFAULT 0 NOT NULL,
-    commission numeric DEFAULT 0 NOT NULL,
-    opened timestamp with time zone NOT NULL,
-    closed timestamp with time zone,
-    intent_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    signal_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    exit_reason text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
-);
 CREATE TABLE public.transactions (
     account_id text NOT NULL COLLATE pg_catalog."C",
     transaction_id bigint NOT NULL,
@@ -321,6 +505,12 @@ ALTER TABLE ONLY public.audit_head
     ADD CONSTRAINT audit_head_pkey PRIMARY KEY (one);
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (sequence);
+ALTER TABLE ONLY public.candle_blocks
+    ADD CONSTRAINT candle_blocks_pkey PRIMARY KEY (pair, granularity, month);
+ALTER TABLE ONLY public.candle_days_changed
+    ADD CONSTRAINT candle_days_changed_pkey PRIMARY KEY (pair, day);
+ALTER TABLE ONLY public.candle_rollups
+    ADD CONSTRAINT candle_rollups_pkey PRIMARY KEY (pair, granularity, "timestamp");
 ALTER TABLE ONLY public.config_versions
     ADD CONSTRAINT config_versions_pkey PRIMARY KEY (version);
 ALTER TABLE ONLY public.fills
@@ -353,6 +543,7 @@ ALTER TABLE ONLY public.trading_results
     ADD CONSTRAINT trading_results_pkey PRIMARY KEY (account_id, trade_id);
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (account_id, transaction_id);
+CREATE UNIQUE INDEX daily_performance_key ON public.daily_performance USING btree (account_id, pair, day);
 CREATE INDEX fills_intent ON public.fills USING btree (intent_id);
 CREATE INDEX order_intents_signal ON public.order_intents USING btree (signal_id);
 CREATE INDEX orders_order_id ON public.orders USING btree (account_id, order_id);
@@ -362,4 +553,7 @@ CREATE INDEX signals_time ON public.signals USING btree ("timestamp");
 CREATE INDEX ticks_time ON ONLY public.ticks USING brin ("timestamp") WITH (pages_per_range='32');
 CREATE INDEX trading_results_closed ON public.trading_results USING btree (closed);
 CREATE TRIGGER audit_log_insert_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_refuse_change();
+CREATE TRIGGER market_data_deleted AFTER DELETE ON public.market_data REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_candles_changed();
+CREATE TRIGGER market_data_inserted AFTER INSERT ON public.market_data REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_candles_changed();
+CREATE TRIGGER market_data_updated AFTER UPDATE ON public.market_data REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_candles_changed();
 CREATE TRIGGER order_intents_insert_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.order_intents FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_refuse_change();

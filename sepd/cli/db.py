@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sepd.cli.options import AsJson, ConfigFile, print_json
+from sepd.clock import SystemClock
 from sepd.settings import Settings, load_settings
 from sepd.storage.audit import AuditReport, verify_audit
 from sepd.storage.backup import backup as write_backup
@@ -25,6 +26,8 @@ from sepd.storage.faults import database_errors, redact_url
 from sepd.storage.migrate import Migration, applied_migrations, load_migrations, pending
 from sepd.storage.migrate import migrate as apply_migrations
 from sepd.storage.queries import QUERIES
+from sepd.storage.upkeep import Refreshed
+from sepd.storage.upkeep import refresh as refresh_derived
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -67,6 +70,20 @@ def status(config: ConfigFile = None, as_json: AsJson = False) -> None:
     else:
         Console().print(_table(found))
     raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command("refresh")
+def refresh(
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+    everything: Annotated[bool, typer.Option("--all", help="As if all had changed.")] = False,
+) -> None:
+    """Bring roll-ups, packed months and daily performance up to date; the daemon may run on."""
+    done = asyncio.run(_refresh(load_settings(config), everything))
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(f"{done.days} days rolled up, {done.blocks} months packed")
 
 
 @app.command("backup")
@@ -125,6 +142,11 @@ async def _examine(connection: asyncpg.Connection, url: str) -> DatabaseStatus:
         size_bytes=server["size_bytes"],
         audit=None if todo else await verify_audit(connection),
     )
+
+
+async def _refresh(settings: Settings, everything: bool) -> Refreshed:
+    async with database_url(settings) as url, _connected(url, settings) as connection:
+        return await refresh_derived(connection, SystemClock().now_ns(), everything=everything)
 
 
 async def _backup(settings: Settings, file: Path) -> int:

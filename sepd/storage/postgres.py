@@ -22,6 +22,7 @@ from sepd.errors import TransientError
 from sepd.ports import Clock, JournalRecord, StoredState, StoredTotals
 from sepd.storage import rows
 from sepd.storage.batch import BatchTables, CandleRows, QuoteRows, SignalRow
+from sepd.storage.blocks import Table, read_table
 from sepd.storage.faults import check_url, database_errors
 from sepd.storage.ledger import Ledger
 from sepd.storage.link import SESSION, Link, prepare
@@ -200,6 +201,18 @@ class PostgresStore:
                 QUERIES["candles"], instrument, granularity.value, *bounds
             )
         return [rows.candle(instrument, granularity, row) for row in found]
+
+    async def candle_table(
+        self, instrument: str, granularity: Granularity, from_ns: int, to_ns: int
+    ) -> Table:
+        """Stored candles that start in [from_ns, to_ns), oldest first, as integers.
+
+        Returns:
+            (rows, 10) int64: time in ns, volume, bid OHLC, ask OHLC in points. A year of M1 comes
+            in tens of milliseconds where the months are packed (`sepd db refresh`).
+        """
+        async with self._reading() as connection:
+            return await read_table(connection, instrument, granularity, from_ns, to_ns)
 
     async def forget(self, table: Literal["ticks", "journal"], before_ns: int) -> int:
         """Drop the partitions of `table` that end before an instant; returns how many."""

@@ -275,3 +275,66 @@ WHERE i.signal_id = $1 ORDER BY f.transaction_id
 -- name: story_results
 SELECT trade_id, direction, entry_price, exit_price, profit_loss, opened, closed, exit_reason
 FROM trading_results WHERE signal_id = $1 ORDER BY trade_id
+
+-- name: blocks
+SELECT month, month + interval '1 month' AS next_month, count, body
+FROM candle_blocks
+WHERE pair = $1 AND granularity = $2
+  AND month > $3::timestamptz - interval '1 month' AND month < $4
+ORDER BY month
+
+-- name: candle_rows
+SELECT "timestamp", volume, bid_open, bid_high, bid_low, bid_close,
+       ask_open, ask_high, ask_low, ask_close
+FROM market_data
+WHERE pair = $1 AND granularity = $2 AND "timestamp" >= $3 AND "timestamp" < $4
+  AND bid_open IS NOT NULL
+ORDER BY "timestamp"
+
+-- name: months_without_block
+WITH RECURSIVE series AS (
+    (SELECT pair, granularity FROM market_data ORDER BY pair, granularity LIMIT 1)
+    UNION ALL
+    SELECT next.pair, next.granularity FROM series CROSS JOIN LATERAL (
+        SELECT pair, granularity FROM market_data AS m
+        WHERE (m.pair, m.granularity) > (series.pair, series.granularity)
+        ORDER BY pair, granularity LIMIT 1
+    ) AS next
+), months AS (
+    SELECT series.pair, series.granularity, month, month + interval '1 month' AS next_month
+    FROM series CROSS JOIN LATERAL (
+        SELECT min("timestamp") AS first, max("timestamp") AS last FROM market_data AS m
+        WHERE m.pair = series.pair AND m.granularity = series.granularity
+    ) AS bounds
+    CROSS JOIN LATERAL generate_series(
+        date_trunc('month', bounds.first), bounds.last, interval '1 month'
+    ) AS month
+)
+SELECT pair, granularity, month, next_month FROM months
+WHERE next_month <= $1
+  AND NOT EXISTS (SELECT FROM candle_blocks AS b WHERE b.pair = months.pair
+                  AND b.granularity = months.granularity AND b.month = months.month)
+ORDER BY pair, granularity, month
+
+-- name: lock_candles
+SELECT pg_advisory_xact_lock(sepd_candles_lock())
+
+-- name: save_block
+INSERT INTO candle_blocks (pair, granularity, month, count, body) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (pair, granularity, month) DO UPDATE
+SET count = excluded.count, body = excluded.body
+
+-- name: refresh_rollups
+SELECT sepd_refresh_rollups($1)
+
+-- name: refresh_performance
+REFRESH MATERIALIZED VIEW CONCURRENTLY daily_performance
+
+-- name: mark_all_changed
+INSERT INTO candle_days_changed (pair, day)
+SELECT DISTINCT pair, date_trunc('day', "timestamp") FROM market_data
+WHERE granularity = 'M1' AND bid_open IS NOT NULL
+ON CONFLICT DO NOTHING
+
+-- name: drop_blocks
+DELETE FROM candle_blocks
