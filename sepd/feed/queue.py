@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sepd.domain.account import TransactionHeartbeat
 from sepd.domain.event import MarketEvent, Payload
-from sepd.domain.market import Heartbeat, Quote
+from sepd.domain.market import Gap, Heartbeat, Quote
 from sepd.feed.watermark import Watermark
 from sepd.ports import Clock
 
@@ -29,8 +29,9 @@ class EventQueue:
     """Events in the order of their acceptance; sequences count from 1 without a hole.
 
     When it is full, a paced queue makes producers wait. An unpaced one keeps only the newest
-    quote of each instrument, and the newest heartbeats, until there is room; all other events
-    wait and are never dropped. What waits is accepted in the order in which it came. One
+    quote of each instrument, and the newest heartbeats, until there is room; a gap before that
+    quote says that others are missing, so that no candle is made of what is left. All other
+    events wait and are never dropped. What waits is accepted in the order in which it came. One
     consumer, any number of producers, one event loop.
 
     Args:
@@ -131,11 +132,20 @@ class EventQueue:
             self._overflow.pop(key, None)
 
     def _conflate(self, payload: Quote | Heartbeat | TransactionHeartbeat) -> None:
-        """Let the newest of its kind wait, at the end of the line."""
+        """Let the newest of its kind wait: a heartbeat at the end of the line, a quote, behind
+        the gap it leaves, where the one before it waited, so that no heartbeat overtakes the gap.
+        """
         key = payload.instrument if isinstance(payload, Quote) else type(payload).__name__
-        if self._overflow.pop(key, None) is not None:
+        before = self._overflow.get(key)
+        if before is None:
+            self._overflow[key] = _Waiting((payload,))
+        elif isinstance(payload, Quote):
             self._conflated += 1
-        self._overflow[key] = _Waiting((payload,))
+            before.payloads = (_hole(before.payloads[0], payload), payload)
+        else:
+            self._conflated += 1
+            del self._overflow[key]
+            self._overflow[key] = _Waiting((payload,))
         self._refill()
 
     def _refill(self) -> None:
@@ -152,3 +162,11 @@ class EventQueue:
             del self._overflow[key]
             if waiting.accepted is not None and not waiting.accepted.done():
                 waiting.accepted.set_result(None)
+
+
+def _hole(first: Payload, newest: Quote) -> Gap:
+    """The gap from what `newest` replaces, a quote or a gap and a quote, to `newest`."""
+    from_ns = first.from_ns if isinstance(first, Gap) else newest.time_ns
+    if isinstance(first, Quote):
+        from_ns = first.time_ns
+    return Gap(newest.instrument, from_ns, max(newest.time_ns, from_ns + 1))

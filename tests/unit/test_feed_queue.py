@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sepd.clock import EventClock
 from sepd.domain.event import MarketEvent, Payload
-from sepd.domain.market import Heartbeat, Quote
+from sepd.domain.market import Gap, Heartbeat, Quote
 from sepd.feed import EventQueue
 from tests.support.feed import candle, other, quote
 
@@ -54,11 +54,18 @@ async def test_a_full_queue_keeps_the_newest_quote_of_each_instrument() -> None:
     events = queue(2)
     await events.put_many([quote(1), quote(2)])
     await events.put_many([quote(3), quote(3, instrument="USD_JPY"), quote(4), Heartbeat(4)])
-    assert (events.depth, events.conflated) == (5, 1)
+    assert (events.depth, events.conflated) == (6, 1)
     assert payloads(await events.get_batch(2)) == [quote(1), quote(2)]
-    assert payloads(await events.get_batch(2)) == [quote(3, instrument="USD_JPY"), quote(4)]
-    assert payloads(await events.get_batch(2)) == [Heartbeat(4)]
+    assert payloads(await events.get_batch(2)) == [Gap("EUR_USD", 3, 4), quote(4)]
+    assert payloads(await events.get_batch(2)) == [quote(3, instrument="USD_JPY"), Heartbeat(4)]
     assert events.depth == 0
+
+
+async def test_no_heartbeat_overtakes_the_gap_that_replaced_quotes_leave() -> None:
+    events = queue(1)
+    await events.put_many([quote(1), quote(3), Heartbeat(5), quote(6), quote(7)])
+    got = [item for _ in range(4) for item in payloads(await events.get_batch(1))]
+    assert got == [quote(1), Gap("EUR_USD", 3, 7), quote(7), Heartbeat(5)]
 
 
 async def test_account_events_wait_for_room_and_are_never_dropped() -> None:
@@ -165,7 +172,8 @@ def test_conflation_keeps_order_and_the_newest(
         while events.depth:
             got += await events.get_batch(3)
         assert [event.sequence for event in got] == list(range(1, len(got) + 1))
-        assert time_ns == len(got) + events.conflated
+        gaps = [event.payload for event in got if isinstance(event.payload, Gap)]
+        assert time_ns == len(got) - len(gaps) + events.conflated
         for name, last in newest.items():
             times = [
                 event.payload.time_ns
