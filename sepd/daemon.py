@@ -10,12 +10,14 @@ import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 from sepd.affinity import bind, gpu_placement
 from sepd.broker.oanda.client import OandaBroker
 from sepd.cache.embedded import EmbeddedRedis
 from sepd.cache.valkey import ValkeyCache
 from sepd.clock import SystemClock
+from sepd.domain.market import Instrument
 from sepd.errors import ConfigError
 from sepd.node import Node
 from sepd.paper import PaperBroker
@@ -24,6 +26,7 @@ from sepd.risk.day import trading_day
 from sepd.settings import Settings
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.faults import check_url
+from sepd.storage.leader import LeaderLock
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
 
@@ -51,16 +54,17 @@ async def open_node(
     """Open store, cache and broker, in this order, and close them in reverse."""
     if settings.bitspace.backend != "numpy":
         bind(gpu_placement())
+    timer = SystemClock()
     rng = random.Random()  # noqa: S311 - jitter of retries
     await migrate(database)
     oanda = OandaBroker(settings.broker, clock, rng, paced=paced)
     broker = _account(settings, oanda, clock)
+    instruments: dict[str, Instrument] = {}
     async with AsyncExitStack() as stack:
-        await broker.open()
         stack.push_async_callback(broker.close)
         store = PostgresStore(
             database,
-            instruments=await broker.instruments(),
+            instruments=instruments,
             trading_day=trading_day,
             clock=clock,
             pool=settings.database.pool,
@@ -82,11 +86,25 @@ async def open_node(
             store=store,
             cache=valkey,
             clock=clock,
-            timer=SystemClock(),
+            timer=timer,
+            instruments=instruments,
             rng=rng,
             paced=paced,
             skew_ns=lambda: oanda.offset.offset_ns or 0,
+            leader=None if paced else _leader(settings, database, broker, timer),
+            control=control_socket(settings),
         )
+
+
+def control_socket(settings: Settings) -> Path:
+    """Where `sepd ctl` finds the daemon of these settings."""
+    return settings.data_dir.absolute() / "control.sock"
+
+
+def _leader(settings: Settings, database: str, broker: Broker, timer: Clock) -> LeaderLock:
+    """One sender per account; a successor waits until our last request must have ended."""
+    takeover_s = settings.broker.timeout_s + 1.0
+    return LeaderLock(database, broker.account_id, timer, takeover_s=takeover_s)
 
 
 def _account(settings: Settings, oanda: OandaBroker, clock: Clock) -> Broker:

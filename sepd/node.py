@@ -11,29 +11,35 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import structlog
 from msgspec import to_builtins
 
 from sepd import __version__
 from sepd.api.app import serve
-from sepd.api.report import Health, Report
+from sepd.api.control import serve_control
+from sepd.api.operator import Operator
+from sepd.api.report import Health, Report, starting
 from sepd.api.schema import OrderCounts, Status
 from sepd.bitspace import parameters
 from sepd.bitspace.analyser import Analyser
 from sepd.clock import EventClock
+from sepd.commands import Request
 from sepd.decide import Decider
 from sepd.domain.market import Instrument
-from sepd.domain.order import OrderState
-from sepd.errors import ConfigError, InvariantViolated
+from sepd.domain.order import OrderIntent, OrderState
+from sepd.errors import ConfigError, TransientError
 from sepd.execution.executor import Executor
 from sepd.execution.ledger import EVERYTHING
 from sepd.execution.machine import Order
+from sepd.execution.operator import Desk
 from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.journal import Journal, JournaledLedger, Started
 from sepd.pipeline import Pipeline
-from sepd.ports import Broker, Cache, Clock, Store, StoredTotals
+from sepd.ports import Broker, Cache, Clock, Leader, Store, StoredTotals
 from sepd.risk.book import Book
 from sepd.settings import Settings
 from sepd.signals.rule import PolarityRule
@@ -77,7 +83,10 @@ class Node:
         clock: time of decisions; stands at the newest broker time where a tape is played.
         timer: real time, for latencies and uptime only.
         paced: the venue waits for us, so nothing may depend on speed.
+        instruments: filled with what the broker trades, for the store to know.
         skew_ns: broker time minus local time, as last measured.
+        leader: the right to send; None where nobody else can (a demo's own venue).
+        control: where the operator's socket is; None: nowhere.
 
     Attributes:
         serving: set when the API listens, on `port`.
@@ -94,8 +103,11 @@ class Node:
         clock: Clock,
         timer: Clock,
         rng: random.Random,
+        instruments: dict[str, Instrument] | None = None,
         paced: bool = False,
         skew_ns: Callable[[], int] = lambda: 0,
+        leader: Leader | None = None,
+        control: Path | None = None,
     ) -> None:
         self.serving = asyncio.Event()
         self.tape_ended = asyncio.Event()
@@ -108,7 +120,10 @@ class Node:
         self._timer = timer
         self._rng = rng
         self._paced = paced
+        self._known = {} if instruments is None else instruments
         self._skew_ns = skew_ns
+        self._leader = leader
+        self._control = control
         self._journal = Journal()
         self._health = Health()
         self._outcomes = Outcomes()
@@ -118,9 +133,10 @@ class Node:
         self._analyser = self._prove_analyser()
 
     def status(self) -> Status:
-        """The status of this instant; only while `run` runs, and after it."""
+        """The status of this instant."""
         if self._report is None:
-            raise InvariantViolated("The daemon has no status before it has recovered.")
+            uptime_s = (self._timer.monotonic_ns() - self._started_ns) / 1e9
+            return starting(self._settings, self._health, self._analyser.backend, uptime_s)
         return self._report()
 
     @property
@@ -133,27 +149,61 @@ class Node:
         return await self._store.totals(self._broker.account_id)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Recover, trade until `stop` is set, drain."""
-        await self._recover()
-        async with (
-            serve(self._settings.api, self.status) as self.port,
-            asyncio.TaskGroup() as tasks,
-        ):
-            services, consumer, feeds = self._start(tasks)
-            self._health.phase = "running"
-            self._notifier.ready()
-            self.serving.set()
-            log.info("ready", port=self.port, account=self._broker.account_id)
-            await stop.wait()
-            self._health.phase = "stopping"
-            self._notifier.stopping()
-            await self._drain(feeds)
-            for task in (*services, consumer):
-                task.cancel()
+        """Lead, recover, trade until `stop` is set, drain."""
+        async with AsyncExitStack() as stack:
+            self.port = await stack.enter_async_context(serve(self._settings.api, self.status))
+            if self._control is not None:
+                await stack.enter_async_context(serve_control(self._control, self.command))
+            if self._leader is not None:
+                stack.push_async_callback(self._leader.release)
+            async with asyncio.TaskGroup() as tasks:
+                if await self._started(tasks, stop):
+                    await self._trade(tasks, stop)
+
+    async def command(self, name: str, request: Request) -> object:
+        """Carry out an operator's command.
+
+        Raises:
+            TransientError: not while the daemon starts or stops.
+        """
+        if self._health.phase != "running":
+            raise TransientError(f"The daemon is {self._health.phase}; try again.")
+        return await self._operator.run(name, request)
+
+    async def _started(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> bool:
+        """Lead and recover; False if told to stop before that came about."""
+        self.serving.set()
+        backoff = Backoff(self._rng)
+        recovering = tasks.create_task(
+            supervise("start", self._recover, backoff, on_fault=self._health.fault)
+        )
+        told = tasks.create_task(stop.wait())
+        await asyncio.wait({recovering, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if recovering.done():
+            return True
+        recovering.cancel()
+        return False
+
+    async def _trade(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        services, consumer, feeds = self._start(tasks)
+        self._health.phase = "running"
+        self._notifier.ready()
+        log.info("ready", port=self.port, account=self._broker.account_id)
+        await stop.wait()
+        self._health.phase = "stopping"
+        self._notifier.stopping()
+        await self._drain(feeds)
+        for task in (*services, consumer):
+            task.cancel()
 
     async def _recover(self) -> None:
         """Start-up is recovery: nothing is traded before broker and store agree."""
-        known = await self._broker.instruments()
+        if self._leader is not None:
+            self._store.lead(await self._leader.acquire())
+        await self._broker.open()
+        self._known.update(await self._broker.instruments())
+        known = self._known
         missing = [name for name in self._settings.instruments if name not in known]
         if missing:
             raise ConfigError(
@@ -161,7 +211,7 @@ class Node:
                 f"it offers {', '.join(sorted(known)[:8])} …"
             )
         recovery = await recover(self._broker, self._store)
-        self._book = Book(recovery.snapshot.currency, known)
+        self._book = Book(recovery.snapshot.currency, known, self._settings.risk)
         self._start_journal(known, recovery)
         ledger = self._ledger = JournaledLedger(self._book, self._journal)
         quarantine(ledger, recovery.differences)
@@ -172,6 +222,7 @@ class Node:
             self._store,
             self._clock,
             ledger,
+            fence=self._fence,
             observe=self._outcomes,
             last_transaction_id=recovery.snapshot.last_transaction_id,
             workers=1 if self._paced else 8,
@@ -242,6 +293,8 @@ class Node:
             timer=self._timer,
             paced=self._paced,
         )
+        desk = Desk(self._broker, self._store, executor, self._ledger, self._clock)
+        self._operator = Operator(desk, self._pipeline, book)
         self._report = Report(
             settings=settings,
             health=self._health,
@@ -258,6 +311,10 @@ class Node:
             timer=self._timer,
             started_ns=self._started_ns,
         )
+
+    def _fence(self, intent: OrderIntent) -> str:
+        """Why nothing may be sent right now: another leads, or we cannot tell."""
+        return "" if self._leader is None else self._leader.fence(intent)
 
     def _on_time(self, now_ns: int) -> None:
         if isinstance(self._clock, EventClock):
@@ -280,6 +337,8 @@ class Node:
             tasks.create_task(self._executor.run(), name="executor"),
             tasks.create_task(self._watch_services(), name="services"),
         ]
+        if self._leader is not None:
+            services.append(tasks.create_task(self._leader.run(), name="leader"))
         if not self._paced:
             services.append(tasks.create_task(self._watch_account(), name="reconcile"))
         batch = self._settings.market.batch_events

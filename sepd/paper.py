@@ -11,6 +11,7 @@ import msgspec
 
 from sepd.broker.oanda import translate, wire
 from sepd.broker.oanda.closings import Closings
+from sepd.broker.oanda.requests import order_body
 from sepd.domain.account import AccountEvent, AccountSnapshot, TransactionHeartbeat
 from sepd.domain.market import Candle, Granularity, Instrument, Quote
 from sepd.domain.order import Done, OrderIntent, Outcome, Purpose, Refused
@@ -130,7 +131,7 @@ class PaperBroker:
         if intent.purpose is Purpose.EXIT and intent.trade_id is not None:
             self._closings.expect(intent)
             return self._became(self._engine.close_trade, str(intent.trade_id), "ALL")
-        body = translate.order_body(intent, self._instruments[intent.instrument])
+        body = order_body(intent, self._instruments[intent.instrument])
         return self._became(self._engine.place, parse_order(msgspec.to_builtins(body)))
 
     async def cancel(self, order_id: int) -> Outcome:

@@ -284,6 +284,26 @@ class Store(Protocol):
         ...
 
 
+class Leader(Protocol):
+    """The right to send orders of an account, which one process has at a time."""
+
+    async def acquire(self) -> int:
+        """Stand by until it is ours; the epoch of our leadership."""
+        ...
+
+    async def run(self) -> None:
+        """Check it again and again; raises when it is lost."""
+        ...
+
+    async def release(self) -> None:
+        """Give it back; may be called twice."""
+        ...
+
+    def fence(self, intent: OrderIntent) -> str:
+        """Why `intent` may not be sent now, or an empty text."""
+        ...
+
+
 class Cache(Protocol):
     """Valkey. Losing it loses nothing: writes are queued, bounded and dropped when it is away."""
 

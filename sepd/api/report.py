@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import psutil
 
@@ -32,6 +33,7 @@ from sepd.settings import Settings
 from sepd.signals.view import InstrumentView
 
 MEBI = 1024 * 1024
+ZERO = Decimal(0)
 
 
 @dataclass
@@ -155,7 +157,7 @@ class Report:
         day = self.book.day(now_ns)
         return RiskStatus(
             kill=self.book.killed,
-            daily_loss=max(-day.realized_pl, type(day.realized_pl)(0)),
+            daily_loss=max(-day.realized_pl, ZERO),
             daily_loss_limit=day.opening_balance * self.settings.risk.max_daily_loss,
             blocked={
                 name: ", ".join(sorted(causes))
@@ -171,3 +173,33 @@ def _percentiles(latencies_ns: list[int]) -> Percentiles:
     latencies_ns.sort()
     last = len(latencies_ns) - 1
     return Percentiles(latencies_ns[last // 2] // 1000, latencies_ns[last * 99 // 100] // 1000)
+
+
+def starting(settings: Settings, health: Health, backend: str, uptime_s: float) -> Status:
+    """The status before recovery is over: nothing is known of the account yet."""
+    candles = {str(granularity): 0 for granularity in settings.market.all_granularities}
+    unknown = InstrumentStatus(None, stale=True, spread_points=None, candles=candles)
+    return Status(
+        state=health.phase,
+        role=settings.role,
+        mode=settings.mode,
+        version=__version__,
+        uptime_s=round(uptime_s, 3),
+        config_version=settings.version,
+        queue=QueueStatus(0, 0.0, 0),
+        latency_us=Percentiles(0, 0),
+        backend=backend,
+        store=ServiceStatus(True),
+        cache=ServiceStatus(True),
+        broker=BrokerStatus(False, 0, None, health.faults.get("start", "not reconciled yet")),
+        instruments=dict.fromkeys(settings.instruments, unknown),
+        signals=SignalCounts(0, None),
+        orders=OrderCounts(0, 0, {}, 0),
+        positions=[],
+        pl=ProfitStatus(ZERO, None, ""),
+        risk=RiskStatus("", ZERO, ZERO, {}),
+        events=0,
+        quotes=0,
+        memory_mb=0.0,
+        last_error=health.last_error,
+    )

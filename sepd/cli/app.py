@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sepd.cli import bench, data, db, demo, doctor, status, venue
+from sepd.cli import bench, ctl, data, db, demo, doctor, status, venue
 from sepd.cli import replay as replay_command
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
@@ -24,7 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(db.app, name="db")
 app.command("demo")(demo.demo)
 app.command("run")(run_command.run)
 app.command("status")(status.status)
@@ -33,6 +32,7 @@ app.command("venue")(venue.venue)
 app.command("replay")(replay_command.replay)
 app.command("explain")(replay_command.explain)
 app.add_typer(bench.app, name="bench")
+app.add_typer(ctl.app, name="ctl")
 app.add_typer(data.app, name="data")
 app.add_typer(db.app, name="db")
 

@@ -48,8 +48,10 @@ def venue(tmp_path: Path) -> Iterator[dict[str, Any]]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 @pytest.fixture
@@ -139,3 +141,59 @@ def test_what_a_person_must_change_is_a_sentence_and_78(
     assert sentence in last
     assert "Traceback" not in err
     assert "canary" not in err
+
+
+async def test_of_two_daemons_one_leads_and_the_other_takes_over(
+    start: Callable[..., tuple[subprocess.Popen[str], int]],
+    database_url: str,
+    valkey_url: str,
+    tmp_path: Path,
+) -> None:
+    shared = {
+        "DATABASE_URL": database_url,
+        "VALKEY_URL": valkey_url,
+        "SEPD_BROKER__TIMEOUT_S": "1",
+    }
+    first, port = start("--mode", "practice", SEPD_DATA_DIR=str(tmp_path / "a"), **shared)
+    wait_until(port, first, lambda s: s["events"] > 0)
+    second, other = start("--mode", "practice", SEPD_DATA_DIR=str(tmp_path / "b"), **shared)
+    assert wait_until(other, second, lambda s: bool(s))["state"] == "starting"
+    first.kill()
+    first.wait()
+    status = wait_until(other, second, lambda s: s["events"] > 0)
+    assert status["broker"]["reconciled_at"] is not None
+
+
+def ctl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sepd", "ctl", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_operator_kills_and_the_switch_survives_a_restart(
+    start: Callable[..., tuple[subprocess.Popen[str], int]], tmp_path: Path
+) -> None:
+    process, port = start("--mode", "practice")
+    wait_until(port, process, lambda s: s["events"] > 0)
+    done = ctl(tmp_path, "kill", "--reason", "enough")
+    assert (done.returncode, done.stdout) == (0, "Killed: no entry leaves until unkill.\n")
+    assert read(f"http://127.0.0.1:{port}/status")["risk"]["kill"] == "enough"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    process, port = start("--mode", "practice")
+    status = wait_until(port, process, lambda s: s["state"] != "starting")
+    assert (status["state"], status["risk"]["kill"]) == ("killed", "enough")
+    assert ctl(tmp_path, "unkill").returncode == 0
+    assert read(f"http://127.0.0.1:{port}/status")["risk"]["kill"] == ""
+
+
+def test_a_command_to_nobody_is_a_sentence(tmp_path: Path) -> None:
+    done = ctl(tmp_path, "positions")
+    assert done.returncode == 1
+    assert "No sepd answers at" in done.stderr
