@@ -25,7 +25,7 @@ from sepd.execution.exits import ExitFile
 from sepd.execution.failpoints import failpoint
 from sepd.execution.intent import repeated
 from sepd.execution.ledger import Ledger
-from sepd.execution.machine import FINAL, Order
+from sepd.execution.machine import FINAL, UNDECIDED, Order
 from sepd.execution.transactions import Transactions
 from sepd.ports import Broker, Clock, Store
 
@@ -125,6 +125,8 @@ class Executor:
             self._trades |= dict.fromkeys(order.trades, order.intent.id)
             if order.state is not OrderState.FILLED:
                 self._ledger.reserve(order.intent)
+            if order.state in UNDECIDED:
+                self._ledger.block(order.intent.instrument, order.intent.id)
 
     async def run(self) -> None:
         """Carry out, apply and resolve until cancelled."""

@@ -40,6 +40,10 @@ FINAL = frozenset(
 )
 
 
+UNDECIDED = frozenset({OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN})
+"""States of which only the broker's record can tell the outcome, once the process has ended."""
+
+
 class Order(Struct, frozen=True):
     """An intent and what is known of it.
 
@@ -196,7 +200,7 @@ def _outcome(order: Order, outcome: Outcome) -> Step:
 
 def _recovered(order: Order) -> Step:
     """What a dead process had committed may have been sent: only the record can tell."""
-    if order.state in {OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN}:
+    if order.state in UNDECIDED:
         return _doubted(order, order.reason or "RECOVERED")
     return order, ()
 

@@ -20,11 +20,10 @@ from sepd.execution.executor import Executor
 from sepd.execution.exits import ExitFile, restore_exits
 from sepd.execution.failpoints import failpoint
 from sepd.execution.ledger import EVERYTHING, Ledger
-from sepd.execution.machine import FINAL, Order
+from sepd.execution.machine import FINAL, UNDECIDED, Order
 from sepd.ports import Broker, Store, StoredOrder, StoredPosition, StoredState
 
 DEPENDENT = frozenset({"STOP_LOSS", "TAKE_PROFIT", "TRAILING_STOP_LOSS", "GUARANTEED_STOP_LOSS"})
-UNDECIDED = frozenset({OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN})
 WORKING = frozenset({OrderState.ACK, OrderState.PARTIAL})
 CAUSE = "difference"
 ATTEMPTS = 5

@@ -64,7 +64,8 @@ class FakeBroker:
         self.stops: dict[int, int] = {}
         self.faults: deque[Fault] = deque()
         self.placed: list[OrderIntent] = []
-        self.late: list[OrderIntent] = []
+        # (loop time of sending, what was sent)
+        self.late: list[tuple[float, OrderIntent]] = []
         self.price_batches: list[PriceBatch] = []
         self.transaction_batches: list[Sequence[AccountEvent | TransactionHeartbeat]] = []
         self.scanned: Callable[[], None] = lambda: None
@@ -151,7 +152,7 @@ class FakeBroker:
             case Fault.LOST_REQUEST:
                 return Ambiguous("timeout")
             case Fault.LATE:
-                self.late.append(intent)
+                self.late.append((asyncio.get_running_loop().time(), intent))
                 return Ambiguous("timeout")
             case Fault.REJECT:
                 row = OrderRejected(
@@ -180,7 +181,7 @@ class FakeBroker:
 
     def arrive_late(self) -> None:
         """Requests that lingered in the network reach the broker."""
-        for intent in self.late:
+        for _, intent in self.late:
             self.execute(intent)
         self.late.clear()
 

@@ -231,10 +231,15 @@ async def main(where: Where) -> None:
         say({"ready_s": ready_s, "differences": found})
         async with asyncio.TaskGroup() as group:
             running = group.create_task(trader.executor.run())
-            async with asyncio.timeout(20):
-                await trader.settled()
-                resolved_s = asyncio.get_running_loop().time() - started
-                await trader.play()
+            try:
+                async with asyncio.timeout(20):
+                    await trader.settled()
+                    resolved_s = asyncio.get_running_loop().time() - started
+                    await trader.play()
+            except TimeoutError:
+                left = [str(order) for order in trader.executor.orders]
+                say({"stuck": left, "applied": trader.executor.last_transaction_id})
+                raise
             running.cancel()
         say({"done": True, "resolved_s": resolved_s})
 
