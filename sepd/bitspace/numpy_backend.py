@@ -23,7 +23,7 @@ from sepd.bitspace.tables import (
 )
 
 BLOCK: Final = 1 << 15  # long enough to drown the interpreter, short enough for the cache
-SHARED_BLOCK: Final = 1 << 17  # threads hold the interpreter in turn, so each takes more
+SHARED_BLOCK: Final = 1 << 16  # threads hold the interpreter in turn, so each takes more
 MOST_THREADS: Final = 4
 
 
