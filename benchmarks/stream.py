@@ -1,9 +1,10 @@
 """How many price lines a second one core turns into quotes, and takes to the consumer.
 
-    python benchmarks/stream.py [--tape FILE] [--lines N]
+    python -m benchmarks.stream [--tape FILE] [--lines N]
 
 Prints one JSON object. `parse` is lines to price batches alone; `feed` adds the producer, the
-queue and a consumer that only takes; `bare_json` decodes each line with json.loads and keeps it.
+queue and a consumer that only takes; `http` the client and a chunked HTTP stream from another
+process; `bare_json` decodes each line with json.loads.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import csv
 import gzip
 import json
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+
+import msgspec
+import uvloop
 
 from sepd.broker.oanda.stream import LineCounts, PriceLines
 from sepd.clock import SystemClock
@@ -25,6 +30,14 @@ from sepd.domain.time import format_time, parse_time
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.ports import PriceBatch
 from tests.support.feed import ScriptedBroker
+from tests.support.oanda import (
+    ACCOUNT,
+    ScriptedOanda,
+    connected,
+    heartbeat,
+    serving,
+    streaming,
+)
 
 BLOCK_LINES = 1_000
 EUR_USD = Instrument("EUR_USD")
@@ -120,16 +133,50 @@ async def feed(data: Sequence[bytes]) -> float:
     return time.perf_counter() - started
 
 
+async def http(arguments: Sequence[str]) -> float:
+    """Seconds from a chunked HTTP stream of another process to batches in our hands."""
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.stream", "--serve", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdout is not None
+    port = int(await server.stdout.readline())
+    try:
+        async with connected(f"http://127.0.0.1:{port}", paced=True) as broker:
+            started = time.perf_counter()
+            async for _ in broker.stream_prices(["EUR_USD"]):
+                pass
+            return time.perf_counter() - started
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def serve(data: Sequence[bytes]) -> None:
+    """Stream `data` to whoever asks, until terminated; prints the port."""
+    end = msgspec.json.encode(heartbeat(tapeEnd=True)) + b"\n"
+    oanda = ScriptedOanda()
+    oanda.does("GET", f"/v3/accounts/{ACCOUNT}/pricing/stream", streaming(*data, end))
+    async with serving(oanda):
+        print(oanda.url.rpartition(":")[2], flush=True)
+        await asyncio.Event().wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tape", type=Path)
     parser.add_argument("--lines", type=int, default=300_000)
+    parser.add_argument("--serve", action="store_true", help="be the server of the http leg")
     options = parser.parse_args()
     rows = recorded(options.tape, options.lines) if options.tape else walked(options.lines)
     data = blocks(rows)
+    if options.serve:
+        asyncio.run(serve(data))
+        return
     seconds = {
         "parse": min(parse(data) for _ in range(3)),
         "feed": min(asyncio.run(feed(data)) for _ in range(3)),
+        "http": min(uvloop.run(http(sys.argv[1:])) for _ in range(3)),
         "bare_json": min(bare_json(data) for _ in range(3)),
     }
     print(json.dumps({"lines": len(rows)} | {k: round(len(rows) / s) for k, s in seconds.items()}))

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from sepd.domain.market import Candle, Granularity, Quote
-from sepd.domain.order import Done, Refused
+from sepd.domain.order import Done, Refused, Unsent
 from sepd.domain.time import format_time
+from sepd.errors import TransientError
 from tests.support.oanda import (
     ACCOUNT,
     NOON,
@@ -219,3 +220,16 @@ async def test_prices_may_be_strings_or_numbers(number: object) -> None:
         oanda.on("GET", f"{A}/pricing", {"prices": [line]})
         quotes = await broker.quotes(["EUR_USD"])
     assert quotes == [Quote("EUR_USD", NOON, 110_000, 110_010)]
+
+
+async def test_closing_twice_is_closing_once_and_nothing_is_sent_after() -> None:
+    async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
+        await broker.close()
+        await broker.close()
+        sent = len(oanda.requests)
+        with pytest.raises(TransientError, match="closed"):
+            await broker.quotes(["EUR_USD"])
+        with pytest.raises(TransientError, match="closed"):
+            await anext(broker.stream_prices(["EUR_USD"]))
+        assert isinstance(await broker.place(entry()), Unsent)
+        assert len(oanda.requests) == sent

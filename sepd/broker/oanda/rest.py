@@ -269,7 +269,7 @@ class Rest:
     @property
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise TransientError("The broker client is closed.")
+            raise NotSent("The broker client is closed.")
         return self._session
 
 

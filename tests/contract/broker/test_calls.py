@@ -1,4 +1,4 @@
-"""Every typed call against the practice venue as a process of its own."""
+"""Every typed call against the practice venue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from sepd.broker.oanda.wire import Extensions
 from sepd.domain.account import AccountEvent, OrderAccepted, OrderCancelled, OrderFilled
 from sepd.domain.order import Done, Outcome, Refused, TimeInForce
 from sepd.errors import BrokerRejected
-from tests.support.venue import client, venue, write_ticks
+from tests.support.venue import Venue, client, write_ticks
+from tests.support.venue_app import conductor, serving
 
 S = 1_000_000_000
 START = 1_489_579_200 * S
@@ -35,9 +36,12 @@ PRICE = Decimal("1.10000")
 async def broker(tmp_path: Path) -> AsyncIterator[OandaBroker]:
     """A client of a venue whose tape stands at 1.10000 / 1.10010."""
     rows = [(START + number * S, "1.10000", "1.10010") for number in range(5)]
-    tape = write_ticks(tmp_path / "EUR_USD.tick.csv", rows)
-    async with venue("--tape", str(tape), "--speed", "step") as running:
-        await running.advance(3)
+    stepped = conductor(write_ticks(tmp_path / "EUR_USD.tick.csv", rows))
+    async with serving(stepped) as http:
+        await http.advance(3)
+        config = stepped.engine.account.config
+        where = http.http.make_url("")
+        running = Venue(where.port or 0, config.token, config.account_id)
         async with client(running.settings()) as one:
             yield one
 
