@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from sepd.bitspace import golden
-from sepd.bitspace.cuda_backend import CudaBackend, device_missing
+from sepd.bitspace.cuda_backend import CudaBackend
+from sepd.bitspace.cuda_kernels import device_missing
 from sepd.bitspace.figures import CPU_WINDOWS, cpu_figures, cuda_figures
 from sepd.bitspace.numpy_backend import NumpyBackend
 from sepd.cli.options import AsJson, print_json
