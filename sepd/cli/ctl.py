@@ -14,7 +14,7 @@ from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.commands import COMMANDS, Request
 from sepd.daemon import control_socket
 from sepd.errors import TransientError
-from sepd.settings import load_settings
+from sepd.settings_sources import load_settings
 
 app = typer.Typer(help="Commands to the running daemon.", no_args_is_help=True)
 TIMEOUT_S = 60

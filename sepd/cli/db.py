@@ -17,7 +17,8 @@ from rich.table import Table
 
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.clock import SystemClock
-from sepd.settings import Settings, load_settings
+from sepd.settings import Settings
+from sepd.settings_sources import load_settings
 from sepd.storage.audit import AuditReport, verify_audit
 from sepd.storage.backup import backup as write_backup
 from sepd.storage.backup import restore as read_backup

@@ -19,7 +19,7 @@ from sepd import log
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.demo import Moment, Summary, Watcher, run_demo
 from sepd.errors import InputError
-from sepd.settings import load_settings
+from sepd.settings_sources import load_settings
 
 
 def demo(

@@ -22,7 +22,8 @@ from sepd.affinity import gpu_placement
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.errors import ConfigError
 from sepd.log import redact_text
-from sepd.settings import PUBLISHED, Settings, find_credentials, load_settings
+from sepd.settings import Settings
+from sepd.settings_sources import PUBLISHED, find_credentials, load_settings
 
 LEAST_FREE_BYTES = 2 * 1024**3
 

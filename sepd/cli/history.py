@@ -28,7 +28,8 @@ from sepd.history.dataset import Dataset, datasets
 from sepd.history.download import Progress as Downloaded
 from sepd.history.load import load_into
 from sepd.risk.day import trading_day
-from sepd.settings import Settings, load_settings
+from sepd.settings import Settings
+from sepd.settings_sources import load_settings
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore

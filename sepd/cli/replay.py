@@ -20,7 +20,8 @@ from sepd.domain.time import format_time
 from sepd.errors import InputError
 from sepd.journal import entries
 from sepd.replay import Replay, Replayed, Witness
-from sepd.settings import Settings, load_settings
+from sepd.settings import Settings
+from sepd.settings_sources import load_settings
 from sepd.storage.faults import database_errors
 from sepd.storage.journal import Story, journal_runs, read_journal, signal_of, story
 

@@ -11,7 +11,8 @@ import uvloop
 from sepd import log
 from sepd.cli.options import ConfigFile
 from sepd.daemon import run_daemon
-from sepd.settings import Mode, Role, load_settings
+from sepd.settings import Mode, Role
+from sepd.settings_sources import load_settings
 
 
 def run(

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.errors import TransientError
-from sepd.settings import load_settings
+from sepd.settings_sources import load_settings
 
 REFRESH_S = 1.0
 

@@ -9,7 +9,7 @@ import pytest
 from sepd.domain.market import Granularity
 from sepd.errors import ConfigError
 from sepd.resources import data_dir
-from sepd.settings import find_credentials, load_settings
+from sepd.settings_sources import find_credentials, load_settings
 
 
 @pytest.fixture(autouse=True)
