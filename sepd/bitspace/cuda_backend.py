@@ -6,6 +6,7 @@ pinned host memory itself.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Final
 
 from sepd.bitspace.analyse import DeviceFault
@@ -37,6 +38,7 @@ class CudaBackend:
         self._chunk = -(-chunk // 64) * 64
         self._direct = direct
         self._errors = device_errors()
+        self._one_at_a_time = Lock()  # the lanes' buffers belong to one batch
         try:
             self.kernels = Kernels()
             copiers = ThreadPoolExecutor(COPIERS, "sepd-columns")
@@ -50,12 +52,13 @@ class CudaBackend:
         return self.kernels.device
 
     def analyze(self, stream: Bitstream, parameters: Parameters, *, path: bool = False) -> Analysis:
-        """All rows of one batch; a batch up to one chunk is one launch."""
+        """All rows of one batch; up to one chunk it is one launch. Threads wait for each other."""
         path = path and parameters.iterations > 0
         try:
-            if 0 < stream.length <= self._direct:
-                return self._lanes[0].run_on_host(stream, parameters, path=path)
-            return self._in_chunks(stream, parameters, path=path)
+            with self._one_at_a_time:
+                if 0 < stream.length <= self._direct:
+                    return self._lanes[0].run_on_host(stream, parameters, path=path)
+                return self._in_chunks(stream, parameters, path=path)
         except self._errors as error:
             for lane in self._lanes:
                 lane.abandon()

@@ -67,7 +67,7 @@ JOB: Final = np.dtype(
 def source() -> str:
     """The kernel files as one translation unit."""
     folder = files("sepd.bitspace").joinpath("kernels")
-    names = ("planes.cu", "window.cu", "damping.cu")
+    names = ("planes.cu", "window.cu", "damping.cu", "damped.cu")
     return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 

@@ -1,6 +1,7 @@
 """What only a CUDA device can show."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -95,3 +96,14 @@ def test_errors_of_the_runtime_and_the_compiler_are_known() -> None:
         cupy.RawModule(code="not CUDA").compile()
     with pytest.raises(device_errors()):
         cupy.cuda.alloc(1 << 50)
+
+
+def test_threads_that_share_a_backend_get_their_own_rows() -> None:
+    backend = CudaBackend()
+    batches = [bitstream(BITS[low : low + 300 + low % 77]) for low in range(0, 40_000, 200)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda batch: backend.analyze(batch, parameters()), batches))
+    for batch, rows in zip(batches, found, strict=True):
+        wanted = NumpyBackend().analyze(batch, parameters())
+        np.testing.assert_array_equal(rows.damped.metrics, wanted.damped.metrics)
+        np.testing.assert_array_equal(rows.metrics, wanted.metrics)
