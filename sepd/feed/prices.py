@@ -19,6 +19,7 @@ BEAT_S = 8.0
 """Heartbeats come every five seconds; one that comes after so many shows that one is missing."""
 
 LAG_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+_NEVER_NS = 1 << 62
 
 
 class PriceFeed:
@@ -153,8 +154,10 @@ class PriceFeed:
 
     @property
     def _due_ns(self) -> int:
-        """From this broker time on, the candles of some instrument are not whole."""
-        return min(producer.due_ns for producer in self.producers.values())
+        """From this broker time on, a candle that is being made of quotes is not whole."""
+        return min(
+            (p.due_ns for p in self.producers.values() if p.last_quote_ns), default=_NEVER_NS
+        )
 
     def _first_quotes(self, items: Sequence[Quote | Heartbeat]) -> list[tuple[Producer, int]]:
         """Each producer whose first quote in `items` needs a repair, with that quote's time."""

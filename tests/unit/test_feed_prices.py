@@ -11,7 +11,7 @@ from sepd.clock import EventClock
 from sepd.domain.event import MarketEvent, Payload
 from sepd.domain.market import Gap, Granularity, Heartbeat, Quote
 from sepd.errors import BrokerRejected, TransientError
-from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.feed import EventQueue, PriceFeed, Producer, Staleness, TransactionFeed
 from sepd.ports import PriceBatch
 from tests.support.feed import MINUTE, NOON, S, ScriptedBroker, candle, other, quote
 from tests.support.virtual import run_virtually
@@ -150,6 +150,15 @@ async def test_heartbeats_are_held_back_while_they_would_close_a_partial_candle(
     end = NOON + MINUTE
     got = await feeds.run(quote(NOON + S), Heartbeat(end - 1), Heartbeat(end), Heartbeat(end + 1))
     assert got == [quote(NOON + S), Heartbeat(end - 1)]
+
+
+async def test_an_instrument_without_a_price_does_not_hold_the_heartbeats_back() -> None:
+    feeds = Feeds()
+    feeds.prices.producers["USD_JPY"] = Producer("USD_JPY", Granularity.M1, NOON, watched=False)
+    assert await feeds.run(quote(NOON + S), Heartbeat(NOON + 2 * S)) == [
+        quote(NOON + S),
+        Heartbeat(NOON + 2 * S),
+    ]
 
 
 async def test_a_heartbeat_passes_once_the_candle_is_whole() -> None:
