@@ -1,7 +1,8 @@
 """The pace of the tape: real time times N, as fast as it is read, or step by step.
 
-The tape stands at its first quote until a price stream connects (at full speed a paced one). With
-a lockstep granularity it stops at each quote that closes a candle until that is acknowledged.
+At full speed or in lockstep the tape stands before its first quote until a paced price stream
+connects; otherwise it does not wait. With a lockstep granularity it stops at each quote that closes
+a candle until that is acknowledged.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ class Conductor:
     async def _play(self) -> None:
         if self.speed == "step":
             return
-        await self.streams.joined(paced=self.speed == "max")
+        if self.speed == "max" or self.playback.lockstep is not None:
+            await self.streams.joined(paced=True)
         self._moving = self.speed != "max"
         await (self._play_fast() if self.speed == "max" else self._play_timed(float(self.speed)))
         self._moving = False

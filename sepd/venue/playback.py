@@ -25,7 +25,8 @@ class Block(NamedTuple):
 class Playback:
     """Feeds `recording` to `engine`, row by row where an order may trigger, else in strides.
 
-    `position` is the number of rows played, `now_ns` the venue's time.
+    `position` is the number of rows played, `now_ns` the venue's time. With a `lockstep`
+    granularity each block ends with the first quote of an instrument in a new such period.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Playback:
         self.engine = engine
         self.position = 0
         self.now_ns = recording.start_ns
+        self.lockstep = lockstep
         self._closing = recording.closing_rows(lockstep)
 
     @property

@@ -84,7 +84,8 @@ async def test_stepping_moves_the_tape_and_streams_transactions(tmp_path: Path) 
 async def test_real_time_plays_at_the_given_speed_and_ends_with_a_heartbeat(
     tmp_path: Path,
 ) -> None:
-    with running("--tape", str(write_tape(tmp_path, 60)), "--speed", "60") as venue:
+    tape = write_tape(tmp_path, 60)
+    with running("--tape", str(tape), "--speed", "60", "--lockstep", "H1") as venue:
         async with venue.session() as session:
             params = {"instruments": "EUR_USD", "paced": "true"}
             url = f"{venue.account}/pricing/stream"
