@@ -36,8 +36,13 @@ class Account:
         self.margin_call_ns: int | None = None
         self.next_roll_ns = next_roll_ns(now_ns)
         self._calendar = calendar
+        self._open()
+
+    def _open(self) -> None:
+        """The rows that every account begins with."""
+        config = self.config
         site, division, user, number = map(int, config.account_id.split("-"))
-        self.ledger.begin(now_ns)
+        self.begin()
         self.ledger.append(
             "CREATE",
             divisionID=division,
@@ -46,7 +51,7 @@ class Account:
             accountNumber=number,
             homeCurrency=config.home_currency,
         )
-        self.ledger.begin(now_ns)
+        self.begin()
         self.ledger.append(
             "TRANSFER_FUNDS",
             amount=self.money(config.balance),

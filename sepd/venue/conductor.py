@@ -43,7 +43,7 @@ class Conductor:
         self, playback: Playback, encoder: LineEncoder, clock: Clock, speed: Speed
     ) -> None:
         self.playback = playback
-        self.streams = Streams(playback.recording, encoder)
+        self.streams = Streams(playback.recording)
         self.speed = speed
         self._encoder = encoder
         self.clock = clock

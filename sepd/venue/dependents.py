@@ -51,6 +51,8 @@ def create(
         price = trade.price - distance if trade.units > 0 else trade.price + distance
         wire["price"] = account.price(trade.instrument, price)
     row = account.ledger.append(f"{details.kind}_ORDER", **wire, reason=reason, **fields)
+    if fields.get("replacesOrderID"):
+        wire["replacesOrderID"] = fields["replacesOrderID"]
     order = Order(
         id=int(row["id"]),
         kind=details.kind,
@@ -66,8 +68,6 @@ def create(
     )
     if details.kind == "TRAILING_STOP_LOSS":
         order.trailing = _first_trailing(account, trade, distance or 0)
-    if fields.get("replacesOrderID"):
-        order.wire["replacesOrderID"] = fields["replacesOrderID"]
     account.book.orders[order.id] = account.book.pending[order.id] = order
     trade.dependents[details.kind] = order.id
     return order, row

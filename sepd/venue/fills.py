@@ -81,10 +81,7 @@ def _fill(
     fill_id = account.ledger.last_id + 1
     reductions = [_reduce(account, t, units, price, quote, fill_id) for t, units in effect.closes]
     opened = _open(account, order, effect.opens, price, quote, fill_id) if effect.opens else None
-    gained = sum((part.pl for part in reductions), ZERO)
-    account.book.balance += gained
-    account.book.pl += gained
-    account.book.last_fill_ns = account.now_ns
+    gained = _book(account, reductions)
     row = account.ledger.append(
         "ORDER_FILL",
         orderID=str(order.id),
@@ -107,12 +104,28 @@ def _fill(
         tradeReduced=next((p.wire for p in reductions if p.trade.open), None),
     )
     _end(account, order, row)
+    _tend_dependents(account, order, reductions, row)
+    return row
+
+
+def _book(account: Account, reductions: list[_Reduction]) -> Decimal:
+    """Add what was gained to the balance."""
+    gained = sum((part.pl for part in reductions), ZERO)
+    account.book.balance += gained
+    account.book.pl += gained
+    account.book.last_fill_ns = account.now_ns
+    return gained
+
+
+def _tend_dependents(
+    account: Account, order: Order, reductions: list[_Reduction], row: Row
+) -> None:
+    """Cancel those of closed trades, create those that the order asked for."""
     for part in reductions:
         if not part.trade.open:
             dependents.cancel_all(account, part.trade, row["id"])
-    if opened is not None:
-        dependents.create_on_fill(account, account.book.trades[fill_id], order, row["id"])
-    return row
+    if "tradeOpened" in row:
+        dependents.create_on_fill(account, account.book.trades[int(row["id"])], order, row["id"])
 
 
 class _Reduction(Struct, frozen=True):

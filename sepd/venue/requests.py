@@ -74,16 +74,8 @@ def parse_order(body: object) -> OrderRequest:
     Raises:
         Refusal: it is not an object, a required field is absent, or a value has the wrong type.
     """
-    if not isinstance(body, dict) or not isinstance(order := body.get("order"), dict):
-        raise missing("order")
+    order = _order_object(body)
     kind = _word(order, "type", "MARKET")
-    if kind not in ORDER_KINDS:
-        raise invalid("order.type")
-    entry = kind in ORDER_KINDS[:4]
-    if entry and not _word(order, "instrument", ""):
-        raise missing("order.instrument")
-    if entry and order.get("units") is None:
-        raise missing("order.units")
     return OrderRequest(
         kind=kind,
         instrument=_word(order, "instrument", ""),
@@ -105,6 +97,21 @@ def parse_order(body: object) -> OrderRequest:
             if order.get(key) is not None
         ),
     )
+
+
+def _order_object(body: object) -> dict[str, Any]:
+    """The `order` of a request, of a known type and with what that type cannot do without."""
+    if not isinstance(body, dict) or not isinstance(order := body.get("order"), dict):
+        raise missing("order")
+    kind = _word(order, "type", "MARKET")
+    if kind not in ORDER_KINDS:
+        raise invalid("order.type")
+    if kind not in ON_FILL.values():
+        if not _word(order, "instrument", ""):
+            raise missing("order.instrument")
+        if order.get("units") is None:
+            raise missing("order.units")
+    return order
 
 
 def parse_details(body: object, kind: str, name: str) -> Details:

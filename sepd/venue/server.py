@@ -82,10 +82,7 @@ async def serve(
         InputError: the port is taken.
     """
     parent = os.getppid()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _told_to_stop()
     runner = web.AppRunner(
         create_app(conductor, script, limits),
         access_log=None,
@@ -97,9 +94,7 @@ async def serve(
         async with asyncio.TaskGroup() as tasks:
             playing = tasks.create_task(conductor.run())
             port = await _listen(runner, listen)
-            config = conductor.engine.account.config
-            named = {"port": port, "token": config.token, "account": config.account_id}
-            announce(msgspec.json.encode(named).decode())
+            announce(_hello(conductor, port))
             if listen.exit_with_parent:
                 watch = tasks.create_task(_stop_with_parent(parent, stop))
             await stop.wait()
@@ -109,6 +104,21 @@ async def serve(
                 watch.cancel()
     finally:
         await runner.cleanup()
+
+
+def _hello(conductor: Conductor, port: int) -> str:
+    config = conductor.engine.account.config
+    named = {"port": port, "token": config.token, "account": config.account_id}
+    return msgspec.json.encode(named).decode()
+
+
+def _told_to_stop() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def _listen(runner: web.AppRunner, listen: Listen) -> int:

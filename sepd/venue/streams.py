@@ -14,7 +14,7 @@ import msgspec
 
 from sepd.domain.time import format_time
 from sepd.venue.ledger import Row
-from sepd.venue.lines import LineEncoder, heartbeat
+from sepd.venue.lines import heartbeat
 from sepd.venue.playback import Block
 from sepd.venue.recording import Recording
 
@@ -113,9 +113,8 @@ class TransactionStream:
 class Streams:
     """All open streams of the venue."""
 
-    def __init__(self, recording: Recording, encoder: LineEncoder) -> None:
+    def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self._encoder = encoder
         self.prices: set[PriceStream] = set()
         self.transactions: set[TransactionStream] = set()
         self.closed = False
@@ -145,12 +144,8 @@ class Streams:
             self._joined.clear()
             await self._joined.wait()
 
-    async def send(self, block: Block, now_ns: int) -> None:
-        """Give a played block to every price stream; waits for the paced ones."""
-        await self.feed(block, self._encoder.lines(block.start, block.stop), now_ns)
-
     async def feed(self, block: Block, lines: list[str], now_ns: int) -> None:
-        """Give `lines`, one for each row of `block`, to every price stream."""
+        """Give `lines`, one for each row of `block`, to every price stream; wait for the paced."""
         names, which = self._recording.names, self._recording.which[block.start : block.stop]
         for stream in list(self.prices):
             if stream.paced:

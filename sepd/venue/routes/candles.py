@@ -67,8 +67,22 @@ def candle_request(request: web.Request) -> CandleRequest:
     granularity = request.query.get("granularity", "S5")
     if granularity not in LENGTHS:
         raise invalid("granularity")
+    from_ns, to_ns = _span(request, granularity)
+    return CandleRequest(
+        granularity=granularity,
+        components="".join(dict.fromkeys(components)),
+        from_ns=from_ns,
+        to_ns=to_ns,
+        count=integer_parameter(request, "count", 500, 1, MAX_COUNT),
+        include_first=boolean_parameter(request, "includeFirst", True),
+        smooth=boolean_parameter(request, "smooth", False),
+        alignment=_alignment(request),
+    )
+
+
+def _span(request: web.Request, granularity: str) -> tuple[int | None, int | None]:
+    """`from` and `to`, neither in the future nor too far apart."""
     from_ns, to_ns = _instant(request, "from"), _instant(request, "to")
-    count = integer_parameter(request, "count", 500, 1, MAX_COUNT)
     now_ns = context(request).conductor.playback.now_ns
     for name, instant in (("from", from_ns), ("to", to_ns)):
         if instant is not None and instant > now_ns:
@@ -81,16 +95,7 @@ def candle_request(request: web.Request) -> CandleRequest:
             raise invalid("to")
         if to_ns - from_ns > MAX_COUNT * LENGTHS[granularity] * NS_PER_S:
             raise Refusal(400, "Maximum value for 'count' exceeded", invalid("count").code)
-    return CandleRequest(
-        granularity=granularity,
-        components="".join(dict.fromkeys(components)),
-        from_ns=from_ns,
-        to_ns=to_ns,
-        count=count,
-        include_first=boolean_parameter(request, "includeFirst", True),
-        smooth=boolean_parameter(request, "smooth", False),
-        alignment=_alignment(request),
-    )
+    return from_ns, to_ns
 
 
 def _alignment(request: web.Request) -> Alignment:

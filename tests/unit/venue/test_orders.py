@@ -6,7 +6,7 @@ import pytest
 
 from sepd.domain.time import NS_PER_S, format_time, parse_time
 from sepd.venue.config import VenueConfig
-from sepd.venue.requests import parse_order
+from sepd.venue.requests import parse_details, parse_order
 from tests.support.desk import Desk, make_desk
 
 
@@ -155,8 +155,6 @@ def test_a_pending_duplicate_is_rejected_or_not_as_configured() -> None:
 
 
 def test_dependents_are_set_replaced_inherited_and_cancelled(desk: Desk) -> None:
-    from sepd.venue.requests import parse_details
-
     desk.order("10", stopLossOnFill={"price": "1.09", "clientExtensions": {"id": "sl"}})
     trade = desk.account.book.trades[4]
     details = parse_details({"timeInForce": "GFD"}, "STOP_LOSS", "stopLoss")
@@ -171,8 +169,6 @@ def test_dependents_are_set_replaced_inherited_and_cancelled(desk: Desk) -> None
 
 
 def test_one_bad_dependent_leaves_all_as_they_were(desk: Desk) -> None:
-    from sepd.venue.requests import parse_details
-
     desk.order("10")
     trade = desk.account.book.trades[4]
     wanted = {

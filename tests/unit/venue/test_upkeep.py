@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from sepd.domain.market import Instrument
@@ -13,6 +16,7 @@ from sepd.market.calendar import load_calendar
 from sepd.venue import views, views_market
 from sepd.venue.config import FinancingRates, VenueConfig, load_rules
 from sepd.venue.engine import Engine
+from sepd.venue.faults import FaultScript
 from sepd.venue.valuation import value
 from tests.support.desk import EUR_USD, Desk, make_desk
 
@@ -210,10 +214,8 @@ def test_units_available_are_what_the_margin_carries(desk: Desk) -> None:
     assert views_market.units_available(desk.account, "EUR_USD")["reduceOnly"]["short"] == "1000"
 
 
-def test_rules_are_read_and_refused_by_name(tmp_path: object) -> None:
-    from pathlib import Path
-
-    file = Path(str(tmp_path)) / "rules.toml"
+def test_rules_are_read_and_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
     file.write_text('hedging = true\nbalance = "5"\n[financing.EUR_USD]\nlong_rate = "-0.01"\n')
     rules = load_rules(file, token="t")
     assert (rules.hedging, rules.balance, rules.token) == (True, Decimal(5), "t")
@@ -223,3 +225,26 @@ def test_rules_are_read_and_refused_by_name(tmp_path: object) -> None:
         load_rules(file)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_rules(file.with_name("missing.toml"))
+
+
+@pytest.mark.parametrize(
+    ("exit_bid", "pl"),
+    # Published replies of an account in EUR: 100 EUR_USD bought at 1.09448, before mark-ups.
+    [(109_289, "-0.1455"), (109_346, "-0.0933")],
+)
+def test_the_published_profit_of_an_account_in_euro(exit_bid: int, pl: str) -> None:
+    desk = make_desk(VenueConfig(home_currency="EUR", conversion_markup=Decimal(0)))
+    desk.quote(109_433, 109_448)
+    desk.order("100")
+    desk.quote(exit_bid, exit_bid + 15)
+    trade = desk.account.book.trades[4]
+    assert views.trade_view(desk.account, trade)["unrealizedPL"] == pl
+    closed = desk.engine.close_trade("4", "100").rows["orderFillTransaction"]
+    assert closed["tradesClosed"][0]["realizedPL"] == closed["pl"] == pl
+
+
+def test_the_examples_of_the_manual_are_read() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "venue.md").read_text("utf-8")
+    rules, faults = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert msgspec.convert(msgspec.toml.decode(rules), VenueConfig, strict=False).user_id == 1000001
+    assert msgspec.toml.decode(faults, type=FaultScript).fault[0].when == "after"
