@@ -1,0 +1,240 @@
+"""One seed: the daemon, the venue and everything between them, for some virtual minutes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from sepd.domain.order import OrderState
+from sepd.risk.day import trading_day
+from sepd.simulation.faults import Fault, draw, script, scripted
+from sepd.simulation.inject import Injector
+from sepd.simulation.machine import STOP_S, Machine
+from sepd.simulation.market import ACCOUNT, Market
+from sepd.simulation.network import NetworkedLoop
+from sepd.simulation.options import settings_of
+from sepd.simulation.prices import cut
+from sepd.simulation.process import Process
+from sepd.simulation.store import Content, Database
+from sepd.simulation.trace import Entry, Trace
+from sepd.simulation.watch import Violation, Watcher
+
+HEAL_S = 120.0
+CALM_S = 30.0
+_SPARE_S = HEAL_S + STOP_S + 60.0
+_UNDECIDED = {OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN}
+_EXECUTION = "sepd.execution."
+
+
+class Options(Struct, frozen=True):
+    """What a run depends on beside its seed.
+
+    Attributes:
+        tape: recorded prices.
+        minutes: virtual length of the part with faults.
+        keep: numbers of the faults to bring about; None: all of them.
+    """
+
+    tape: Path
+    minutes: float = 30.0
+    keep: tuple[int, ...] | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a run."""
+
+    seed: int
+    faults: dict[str, int]
+    violations: tuple[Violation, ...]
+    orders: int
+    virtual_s: float
+    starts: int
+    digest: str
+    log: tuple[Entry, ...]
+
+
+def planned(seed: int, options: Options) -> tuple[Fault, ...]:
+    """The faults of a run."""
+    faults = draw(seed, options.minutes * 60)
+    if options.keep is None:
+        return faults
+    return tuple(fault for number, fault in enumerate(faults) if number in options.keep)
+
+
+def simulate(seed: int, options: Options) -> Outcome:
+    """Run one seed to its end. The same seed and options give the same outcome."""
+    loop = NetworkedLoop(random.Random(f"network {seed}"))  # noqa: S311 - repeatable
+    world = World(seed, options, loop)
+    loop.set_exception_handler(lambda _, __: None)
+    loop.on_step = world.watcher.step
+    loop.network.on_write = world.watcher.on_write
+    loop.network.on_arrival = world.arrived
+    with _quiet(), _failpoints(world.injector.failpoint):
+        try:
+            loop.run_until_complete(world.run())
+        finally:
+            loop.on_step = lambda: None
+            _end_all(loop)
+    return world.outcome()
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, seed: int, options: Options, loop: NetworkedLoop) -> None:
+        self._seed = seed
+        self._loop = loop
+        self._length_s = options.minutes * 60
+        self._faults = planned(seed, options)
+        tape = cut(options.tape, self._rng("tape"), self._length_s + _SPARE_S)
+        self._settings = settings_of(seed, tape.instrument.name)
+        self._trace = Trace(loop.time)
+        self._market = Market(tape, loop, script(self._faults, tape.start_ns, self._length_s))
+        clock = self._market.conductor.clock
+        self._content = Content(trading_day=trading_day, clock=clock)
+        self._database = Database(self._content, self._rng("store"))
+        self.watcher = Watcher(self._market, self._content, self._settings, tape, self._trace)
+        self._machine = Machine(self._process, loop, self._trace, self.watcher.violated)
+        self.injector = Injector(loop, self._machine, self._market, self._database, self._trace)
+
+    async def run(self) -> None:
+        """Trade under faults, heal, settle, stop, look at what is left."""
+        venue = self._loop.create_task(self._market.run())
+        machine = self._loop.create_task(self._machine.run())
+        await self.injector.run(self._faults)
+        await asyncio.sleep(max(0.0, self._length_s - self._loop.time()))
+        self._trace.note("heals")
+        self.injector.heal()
+        self._machine.terminate(0.5)
+        await self._settle()
+        self._machine.rest()
+        await machine
+        self.watcher.step()
+        self.watcher.check_candles()
+        self.watcher.check_intents()
+        venue.cancel()
+        await asyncio.wait([venue])
+
+    def arrived(self, number: int) -> None:
+        """Bytes have arrived somewhere."""
+        self._trace.count("bytes", number)
+
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        struck = self.injector.struck
+        for fault, hits in zip(scripted(self._faults), self._market.plan.hits, strict=True):
+            struck[fault.kind] += hits
+        return Outcome(
+            seed=self._seed,
+            faults={kind.value: count for kind, count in sorted(struck.items()) if count},
+            violations=tuple(self.watcher.violations),
+            orders=self.watcher.orders,
+            virtual_s=round(self._loop.time(), 3),
+            starts=self._machine.starts,
+            digest=self._trace.digest,
+            log=tuple(self._trace.entries),
+        )
+
+    async def _settle(self) -> None:
+        """Wait until daemon, store and broker agree and everything is decided."""
+        start_s = self._loop.time()
+        end_s = start_s + HEAL_S
+        released = False
+        while self._loop.time() < end_s:
+            await asyncio.sleep(0.5)
+            if not released and self._recovered():
+                self.injector.release_switch()
+                released = True
+            trades = self._loop.time() >= start_s + CALM_S
+            if released and trades and not self._unsettled():
+                self._trace.note("settled")
+                return
+        why = self._unsettled() or "it settled too late"
+        self.watcher.violated("ends_running_or_halted", f"{HEAL_S:g} s after the last fault {why}")
+
+    def _recovered(self) -> bool:
+        process = self._machine.process
+        return process is not None and process.alive and process.book is not None
+
+    def _unsettled(self) -> str:
+        """What is not as it must be in the end."""
+        process = self._machine.process
+        if process is None or not self._recovered() or process.node is None:
+            return "the daemon does not run"
+        state = process.node.status().state
+        if state != "running":
+            return f"the daemon is {state}: {process.node.status().last_error}"
+        books = self._content.books(ACCOUNT)
+        if books.account.last_transaction_id != self._market.account.ledger.last_id:
+            return "the store is behind the broker"
+        undecided = [key for key, order in books.orders.items() if order.state in _UNDECIDED]
+        if undecided:
+            return f"orders are undecided: {', '.join(undecided)}"
+        blocked = {key for key, causes in process.book.blocked.items() if causes}  # type: ignore[union-attr]
+        return f"entries are blocked: {sorted(blocked)}" if blocked else ""
+
+    def _process(self, number: int) -> Process:
+        process = Process(
+            number,
+            self._settings,
+            self._database,
+            self._loop,
+            self._market.origin_ns,
+            self._seed,
+        )
+        self.watcher.process = process
+        return process
+
+    def _rng(self, purpose: str) -> random.Random:
+        return random.Random(f"{purpose} {self._seed}")  # noqa: S311 - repeatable, not secret
+
+
+@contextmanager
+def _failpoints(reached: Callable[[str], None]) -> Iterator[None]:
+    """Tell `reached` of every failpoint while the context is open."""
+    modules = [
+        module
+        for name, module in sorted(sys.modules.items())
+        if name.startswith(_EXECUTION) and hasattr(module, "failpoint")
+    ]
+    before = [module.failpoint for module in modules]
+    for module in modules:
+        module.failpoint = reached  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for module, function in zip(modules, before, strict=True):
+            module.failpoint = function  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No logs while the context is open: the trace tells what happened."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    server = logging.getLogger("aiohttp.server")
+    was_disabled, server.disabled = server.disabled, True
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        server.disabled = was_disabled
+
+
+def _end_all(loop: NetworkedLoop) -> None:
+    """Let every task end, then close the loop."""
+    left = asyncio.all_tasks(loop)
+    for task in sorted(left, key=hash):
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

@@ -1,0 +1,190 @@
+"""The durable store as one process sees it: a connection that is slow, breaks, or is cut off.
+
+The content is in a `MemoryStore` that outlives every process. A statement takes its effect in
+the middle of its time, so that a process may die before it, or after it and before the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+
+from sepd.domain.account import AccountEvent, AccountSnapshot
+from sepd.domain.event import MarketEvent
+from sepd.domain.market import Candle, Granularity
+from sepd.domain.order import OrderIntent, OrderState
+from sepd.domain.signal import Signal
+from sepd.errors import TransientError
+from sepd.ports import JournalRecord, StoredState, StoredTotals
+from sepd.simulation.crash import Crashed
+from sepd.storage.memory import AccountBooks, MemoryStore
+
+COMMIT_S = 0.001
+
+
+class Content(MemoryStore):
+    """What is on the disk; it outlives every process. The watcher may look inside."""
+
+    def books(self, account_id: str) -> AccountBooks:
+        """The books of an account."""
+        return self._of(account_id)
+
+    def kept_candles(self) -> Iterator[Candle]:
+        """Every candle."""
+        return iter(self._candles.values())
+
+
+class Database:
+    """What is wrong with the database, until the given loop times.
+
+    Attributes:
+        forget: so many replies to commits of intents and states are lost after they took effect.
+    """
+
+    def __init__(self, content: Content, rng: random.Random) -> None:
+        self.content = content
+        self.rng = rng
+        self.away_until_s = 0.0
+        self.slow_until_s = 0.0
+        self.full_until_s = 0.0
+        self.forget = 0
+
+
+class StoreLink:
+    """One process's connection; implements `sepd.ports.Store`."""
+
+    def __init__(self, database: Database) -> None:
+        self.dead = False
+        self._database = database
+        self._content = database.content
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def fault(self) -> str:
+        """Why rows are not being written."""
+        return "The database does not answer." if self._away else ""
+
+    def lead(self, epoch: int) -> None:
+        """Carry our epoch."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    async def run(self) -> None:
+        """Rows are written as they come."""
+        await asyncio.Event().wait()
+
+    async def flush(self) -> None:
+        """Everything is written at once."""
+        await self._begin()
+
+    async def load_state(self, account_id: str) -> StoredState:
+        """Read."""
+        await self._begin()
+        return await self._content.load_state(account_id)
+
+    async def totals(self, account_id: str) -> StoredTotals:
+        """Read."""
+        await self._begin()
+        return await self._content.totals(account_id)
+
+    async def candles(
+        self, instrument: str, granularity: Granularity, from_ns: int, to_ns: int
+    ) -> Sequence[Candle]:
+        """Read."""
+        await self._begin()
+        return await self._content.candles(instrument, granularity, from_ns, to_ns)
+
+    async def record_events(self, events: Sequence[MarketEvent]) -> None:
+        """Queue; waits while the queue is full."""
+        await self._queue()
+        await self._content.record_events(events)
+
+    async def record_candles(self, candles: Sequence[Candle], source: str) -> None:
+        """Queue."""
+        await self._queue()
+        await self._content.record_candles(candles, source)
+
+    async def record_journal(self, record: JournalRecord) -> None:
+        """Queue."""
+        await self._queue()
+        await self._content.record_journal(record)
+
+    async def record_signal(self, signal: Signal, verdict: str) -> None:
+        """Queue."""
+        await self._queue()
+        await self._content.record_signal(signal, verdict)
+
+    async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
+        """Commit."""
+        await self._begin()
+        opened = await self._content.record_baseline(account_id, snapshot)
+        await self._end()
+        return opened
+
+    async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
+        """Commit."""
+        await self._begin()
+        await self._content.commit_intent(intent, signal, snapshot)
+        await self._end(may_forget=True)
+
+    async def record_order_state(
+        self, intent_id: str, state: OrderState, order_id: int | None, reason: str
+    ) -> None:
+        """Commit."""
+        await self._begin()
+        await self._content.record_order_state(intent_id, state, order_id, reason)
+        await self._end(may_forget=True)
+
+    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
+        """Commit."""
+        await self._begin()
+        applied = await self._content.apply_account_event(account_id, event)
+        await self._end(may_forget=True)
+        return applied
+
+    async def record_kill(self, account_id: str, reason: str) -> None:
+        """Commit."""
+        await self._begin()
+        await self._content.record_kill(account_id, reason)
+        await self._end()
+
+    @property
+    def _away(self) -> bool:
+        return self._loop.time() < self._database.away_until_s
+
+    def _alive(self) -> None:
+        if self.dead:
+            raise Crashed("the process has ended")
+
+    async def _queue(self) -> None:
+        self._alive()
+        full_s = self._database.full_until_s - self._loop.time()
+        if full_s > 0:
+            await asyncio.sleep(full_s)
+
+    async def _begin(self) -> None:
+        """On the way to the database."""
+        self._alive()
+        database = self._database
+        slow = self._loop.time() < database.slow_until_s
+        await asyncio.sleep(database.rng.uniform(0.2, 4.0) if slow else self._pause_s())
+        self._alive()
+        if self._away:
+            await asyncio.sleep(self._pause_s())
+            raise TransientError("The database does not answer.")
+
+    async def _end(self, *, may_forget: bool = False) -> None:
+        """On the way back."""
+        await asyncio.sleep(self._pause_s())
+        self._alive()
+        if may_forget and self._database.forget:
+            self._database.forget -= 1
+            raise TransientError("The answer to a commit was lost.")
+
+    def _pause_s(self) -> float:
+        return COMMIT_S * (0.1 + self._database.rng.random())

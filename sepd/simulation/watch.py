@@ -1,0 +1,309 @@
+"""What must hold at every step, checked against the venue's own books.
+
+The watcher looks at what every process writes to the broker, at every commit, at every
+transaction, and at what store and process believe whenever they claim to stand where the venue
+stands. It shares no code with what it checks beyond the parsing of values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from sepd.domain.market import Candle
+from sepd.domain.order import OrderIntent, Purpose
+from sepd.market.tape import Tape
+from sepd.settings import Settings
+from sepd.simulation.market import ACCOUNT, PORT, Market
+from sepd.simulation.network import Pipe
+from sepd.simulation.prices import BASE, STEP_NS
+from sepd.simulation.process import Process
+from sepd.simulation.store import Content
+from sepd.simulation.trace import Trace
+from sepd.venue.ledger import Row
+
+_S = 1_000_000_000
+_CLOSE = re.compile(rb"^PUT /v3/accounts/[^/]+/trades/(\d+)/close ")
+_SLACK_NS = 12 * _S
+_SKEW_NS = 3 * _S
+_SHOWN = ("reason", "rejectReason", "units", "price", "tradeID", "orderID", "accountBalance")
+
+
+class Violation(Struct, frozen=True):
+    """An invariant that did not hold."""
+
+    rule: str
+    what: str
+    at_s: float
+
+
+class Watcher:
+    """Checks as the simulation goes on; `violations` is what it found."""
+
+    def __init__(
+        self, market: Market, content: Content, settings: Settings, tape: Tape, trace: Trace
+    ) -> None:
+        self.violations: list[Violation] = []
+        self.process: Process | None = None
+        self.orders = 0
+        self._market = market
+        self._content = content
+        self._settings = settings
+        self._trace = trace
+        self._ledger = market.account.ledger
+        self._book = market.account.book
+        self._quotes = set(zip(*tape.columns, strict=True))
+        self._candles = true_candles(tape)
+        self._rows = 0
+        self._balances: list[Decimal | None] = [None]
+        self._created: Counter[str] = Counter()
+        self._closes: Counter[int] = Counter()
+        self._written: set[str] = set()
+        self._closed: Counter[int] = Counter()
+        self._intents: dict[str, tuple[OrderIntent, bytes]] = {}
+        self._applied = 0
+        self._recovered = 0
+        self._believed: tuple[int, int] = (0, 0)
+
+    def violated(self, rule: str, what: str) -> None:
+        """Note a violation."""
+        self.violations.append(Violation(rule, what, round(self._trace.now_s, 4)))
+        self._trace.note(f"VIOLATION {rule}: {what}")
+
+    def step(self) -> None:
+        """Look at everything that has changed since the last step."""
+        if self._rows != self._ledger.last_id:
+            for row in self._ledger.rows[self._rows :]:
+                self._on_row(row)
+            self._rows = self._ledger.last_id
+            self._check_holdings()
+        if len(self._content.intents) != len(self._intents):
+            self._on_intents()
+        books = self._content.books(ACCOUNT)
+        if books.account.newest_transaction_id != self._applied:
+            self._applied = books.account.newest_transaction_id
+            self._check_store()
+        self._check_belief()
+
+    # --- what leaves a process ---
+
+    def on_write(self, pipe: Pipe, data: bytes) -> None:
+        """A process writes to the network."""
+        if pipe.port != PORT or not pipe.client or data[:1] != b"P":
+            return
+        close = _CLOSE.match(data)
+        if close:
+            self._on_close(int(close[1]))
+        elif data.startswith(b"POST ") and b"/orders " in data[:200]:
+            self._on_order(msgspec.json.decode(data[data.index(b"\r\n\r\n") + 4 :])["order"])
+
+    def _on_close(self, trade_id: int) -> None:
+        self._trace.note(f"sends close of trade {trade_id}")
+        self._closed[trade_id] += 1
+        meant = self._exits_of(trade_id)
+        if self._closed[trade_id] > meant:
+            self.violated(
+                "one_send_per_intent",
+                f"trade {trade_id} is closed {self._closed[trade_id]} times for {meant} intents",
+            )
+
+    def _on_order(self, order: dict[str, Any]) -> None:
+        name = order.get("clientExtensions", {}).get("id", "")
+        self._trace.note(f"sends order {name} {order['units']}")
+        if name in self._written:
+            self.violated("one_send_per_intent", f"order {name} is sent again")
+        self._written.add(name)
+        known = self._content.intents.get(name)
+        if known is None:
+            self.violated("intent_before_send", f"order {name} has no committed intent")
+            return
+        intent = known[0]
+        if intent.purpose is Purpose.ENTRY:
+            self._check_entry(intent, order)
+
+    def _check_entry(self, intent: OrderIntent, order: dict[str, Any]) -> None:
+        now_ns = self._market.conductor.clock.now_ns()
+        if now_ns >= intent.expires_ns + _SKEW_NS:
+            late_s = (now_ns - intent.expires_ns) / _S
+            self.violated("no_expired_entry", f"{intent.id} leaves {late_s:.2f} s after its expiry")
+        if killed := self._content.books(ACCOUNT).account.killed:
+            self.violated("no_entry_while_killed", f"{intent.id} leaves although killed: {killed}")
+        if Decimal(order["units"]) != intent.units:
+            self.violated("intent_is_order", f"{intent.id} asks for {order['units']} units")
+        for key in ("priceBound", "stopLossOnFill", "tradeClientExtensions"):
+            if key not in order:
+                self.violated("entry_is_protected", f"{intent.id} leaves without {key}")
+
+    def _exits_of(self, trade_id: int) -> int:
+        return sum(intent.trade_id == trade_id for intent, _ in self._content.intents.values())
+
+    # --- what is committed ---
+
+    def _on_intents(self) -> None:
+        for name, known in self._content.intents.items():
+            if name not in self._intents:
+                self._intents[name] = known
+                intent = known[0]
+                self._trace.note(f"commits {intent.purpose} {name} {intent.units}")
+                if intent.purpose is Purpose.ENTRY:
+                    self._check_grounds(intent, known[1])
+
+    def _check_grounds(self, intent: OrderIntent, snapshot: bytes) -> None:
+        """What an entry was decided on: a recorded, fresh price, the right time, the limits."""
+        seen = msgspec.json.decode(snapshot)
+        quote, now_ns = seen["quote"], self._market.conductor.clock.now_ns()
+        if (quote["time_ns"], quote["bid"], quote["ask"]) not in self._quotes:
+            self.violated("only_recorded_prices", f"{intent.id} rests on {quote}")
+        age_ns = now_ns - quote["time_ns"]
+        limit_ns = int(self._settings.risk.max_quote_age_s * _S) + _SLACK_NS
+        if age_ns > limit_ns:
+            self.violated("no_stale_entry", f"{intent.id} rests on a price {age_ns / _S:.1f} s old")
+        if intent.stop_loss is None or intent.price_bound is None:
+            self.violated("entry_is_protected", f"{intent.id} has no stop or bound")
+        if abs(intent.units) > self._settings.risk.max_units:
+            self.violated("exposure", f"{intent.id} is for {intent.units} units")
+        if self._content.books(ACCOUNT).account.killed:
+            self.violated("no_entry_while_killed", f"{intent.id} is committed although killed")
+
+    # --- what the broker did ---
+
+    def _on_row(self, row: Row) -> None:
+        self._trace.note(f"broker {describe(row)}")
+        balance = row.get("accountBalance")
+        self._balances.append(Decimal(balance) if balance else self._balances[-1])
+        kind, reason = row["type"], row.get("reason", "")
+        if kind in {"MARKET_ORDER", "MARKET_ORDER_REJECT"}:
+            self.orders += 1
+            if reason == "TRADE_CLOSE":
+                self._count_close(row)
+            elif reason == "CLIENT_ORDER":
+                self._count_order(row.get("clientExtensions", {}).get("id", ""))
+            else:
+                self.violated("only_our_orders", f"row {row['id']} is a {kind} for {reason}")
+        if kind == "ORDER_FILL" and reason == "MARKET_ORDER_MARGIN_CLOSEOUT":
+            self.violated("exposure", "the broker closed the account's positions for margin")
+
+    def _count_order(self, name: str) -> None:
+        self._created[name] += 1
+        if self._created[name] > 1:
+            self.violated("one_order_per_intent", f"{name} is at the broker twice")
+        if name not in self._content.intents:
+            self.violated("intent_before_send", f"the broker has {name}, the store has not")
+
+    def _count_close(self, row: Row) -> None:
+        if "tradeClose" not in row:
+            return
+        trade_id = int(row["tradeClose"]["tradeID"])
+        self._closes[trade_id] += 1
+        if self._closes[trade_id] > self._exits_of(trade_id):
+            self.violated("one_order_per_intent", f"trade {trade_id} is closed without an intent")
+
+    def _check_holdings(self) -> None:
+        """Exposure within the limits, and every open trade with a stop, at this instant."""
+        risk = self._settings.risk
+        held = Counter(trade.instrument for trade in self._book.open_trades.values())
+        for name, count in held.items():
+            if count > risk.max_positions_per_instrument:
+                self.violated("exposure", f"{count} trades of {name} are open")
+        if len(self._book.open_trades) > risk.max_positions:
+            self.violated("exposure", f"{len(self._book.open_trades)} trades are open")
+        for trade in self._book.open_trades.values():
+            if "STOP_LOSS" not in trade.dependents:
+                self.violated("every_trade_has_a_stop", f"trade {trade.id} has none")
+            if abs(trade.units) > risk.max_units:
+                self.violated("exposure", f"trade {trade.id} has {trade.units} units")
+
+    # --- what store and process believe ---
+
+    def _check_store(self) -> None:
+        """The store's books equal the broker's replay at the same transaction."""
+        books = self._content.books(ACCOUNT)
+        at = books.account.newest_transaction_id
+        if at > self._ledger.last_id:
+            self.violated("store_equals_broker", f"the store stands at {at}, which does not exist")
+            return
+        expected = self._balances[at]
+        if books.account.balance != expected:
+            self.violated(
+                "store_equals_broker",
+                f"balance {books.account.balance} at {at}, the broker had {expected}",
+            )
+        if books.account.last_transaction_id == self._ledger.last_id:
+            self._compare(
+                "store_equals_broker",
+                {
+                    key: (trade.units, trade.price)
+                    for key, trade in books.trades.items()
+                    if trade.closed_ns is None
+                },
+            )
+
+    def _check_belief(self) -> None:
+        """A process that claims to have applied everything has the broker's account in memory."""
+        process = self.process
+        if process is None or not process.alive or process.book is None:
+            return
+        if process.number > self._recovered:
+            self._recovered = process.number
+            self._trace.note(f"{process.owner} runs")
+        book = process.book
+        applied = book.last_transaction_id
+        state = (process.number, applied)
+        if state == self._believed or applied != self._ledger.last_id:
+            return
+        self._believed = state
+        if book.balance != self._book.balance:
+            self.violated(
+                "memory_equals_broker",
+                f"balance {book.balance}, the broker has {self._book.balance}",
+            )
+        trades = {key: (trade.units, trade.price) for key, trade in book.trades.items()}
+        self._compare("memory_equals_broker", trades)
+
+    def _compare(self, rule: str, ours: dict[int, tuple[Decimal, int]]) -> None:
+        theirs = {trade.id: (trade.units, trade.price) for trade in self._book.open_trades.values()}
+        if ours != theirs:
+            self.violated(rule, f"trades {ours}, the broker has {theirs}")
+
+    def check_candles(self) -> None:
+        """Every candle that was kept equals the one that all recorded quotes make."""
+        for candle in self._content.kept_candles():
+            if candle.granularity is BASE:
+                self._check_candle(candle)
+
+    def _check_candle(self, candle: Candle) -> None:
+        mine = (candle.bid_open, candle.bid_high, candle.bid_low, candle.bid_close)
+        true = self._candles.get(candle.time_ns)
+        if mine != true:
+            self.violated(
+                "only_whole_candles", f"the candle of {candle.time_ns} is {mine}, truly {true}"
+            )
+
+    def check_intents(self) -> None:
+        """What was committed is still there, unchanged."""
+        for name, known in self._intents.items():
+            if self._content.intents.get(name) != known:
+                self.violated("nothing_committed_is_lost", f"intent {name} is gone or changed")
+
+
+def true_candles(tape: Tape) -> dict[int, tuple[int, int, int, int]]:
+    """Bid candles of `BASE` by start, from all quotes of the tape."""
+    per_candle = BASE.ns // STEP_NS
+    times, bids = tape.columns[0], tape.columns[1]
+    found = {}
+    for first in range(0, len(times), per_candle):
+        part = bids[first : first + per_candle]
+        found[times[first]] = (part[0], max(part), min(part), part[-1])
+    return found
+
+
+def describe(row: Row) -> str:
+    """A transaction in a line."""
+    parts = [row["id"], row["type"], *(f"{key}={row[key]}" for key in _SHOWN if key in row)]
+    name = row.get("clientOrderID") or row.get("clientExtensions", {}).get("id", "")
+    return " ".join([*parts, name])
