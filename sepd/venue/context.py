@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from bisect import bisect_right
 from typing import Any
 
 import msgspec
@@ -78,7 +79,8 @@ def in_time_format(request: web.Request, encoded: bytes) -> bytes:
     venue = context(request)
     skew_ns = 0
     if venue.plan.script.fault:
-        skew_ns = venue.plan.skew_ns(call_of(request), venue.conductor.playback.now_ns)
+        now_ns = venue.conductor.playback.now_ns
+        skew_ns = venue.plan.standing_ns("skew", call_of(request), now_ns)
     if not unix and not skew_ns:
         return encoded
     return _TIME.sub(lambda found: _retimed(found[1].decode(), skew_ns, unix), encoded)
@@ -94,7 +96,18 @@ def _retimed(text: str, skew_ns: int, unix: bool) -> bytes:
 
 def with_last(request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
     """`body` with the account's newest transaction id."""
-    return {**body, "lastTransactionID": str(context(request).account.ledger.last_id)}
+    return {**body, "lastTransactionID": str(visible_id(request))}
+
+
+def visible_id(request: web.Request) -> int:
+    """The newest transaction that `request` may see: the newest, but for the script's lag."""
+    venue = context(request)
+    ledger = venue.account.ledger
+    if not venue.plan.script.fault:
+        return ledger.last_id
+    now_ns = venue.conductor.playback.now_ns
+    lag_ns = venue.plan.standing_ns("lag", call_of(request), now_ns)
+    return bisect_right(ledger.times, now_ns - lag_ns) if lag_ns else ledger.last_id
 
 
 def outcome_answer(

@@ -18,6 +18,7 @@ StreamKind = Literal[
     "silence", "half_open", "cut", "truncate", "duplicate", "missing", "late", "garbage"
 ]
 REQUEST_KINDS = ("delay", "drop", "reply", "later")
+STANDING_KINDS = ("skew", "lag")
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,11 +26,11 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
 
     `match` is a shell pattern on `METHOD path`. Of what matches, `after` pass unharmed, then
     `count` (0: all) are hit, each with probability `chance`. `from_time` and `to_time` narrow it
-    to venue time (RFC 3339). `seconds` is the length of a delay, silence or skew. `when` says
+    to venue time (RFC 3339). `seconds` is the length of a delay, silence, skew or lag. `when` says
     whether a request is dropped, delayed or answered before or after it is applied.
     """
 
-    kind: RequestKind | StreamKind | Literal["skew"]
+    kind: RequestKind | StreamKind | Literal["skew", "lag"]
     match: str = "*"
     after: int = 0
     count: int = 1
@@ -107,22 +108,23 @@ class FaultPlan:
     def touches_lines(self, call: str) -> bool:
         """Whether any fault may ever hit a line of this stream."""
         return any(
-            fault.kind not in REQUEST_KINDS and fnmatchcase(call, fault.match)
+            fault.kind not in REQUEST_KINDS + STANDING_KINDS and fnmatchcase(call, fault.match)
             for fault in self.script.fault
         )
 
-    def skew_ns(self, call: str, now_ns: int) -> int:
-        """How far the clock that `call` sees is off."""
+    def standing_ns(self, kind: Literal["skew", "lag"], call: str, now_ns: int) -> int:
+        """How far the clock that `call` sees is off, or how old the newest is that it shows."""
         return sum(
             int(fault.seconds * 1e9)
             for number, fault in enumerate(self.script.fault)
-            if fault.kind == "skew" and fnmatchcase(call, fault.match) and self._in(number, now_ns)
+            if fault.kind == kind and fnmatchcase(call, fault.match) and self._in(number, now_ns)
         )
 
     def _pick(self, call: str, now_ns: int, stream: bool) -> Fault | None:
         for number, fault in enumerate(self.script.fault):
             of_requests = fault.kind in REQUEST_KINDS
-            if fault.kind == "skew" or of_requests == stream or not self._in(number, now_ns):
+            standing = fault.kind in STANDING_KINDS
+            if standing or of_requests == stream or not self._in(number, now_ns):
                 continue
             if fnmatchcase(call, fault.match) and self._strikes(number, fault):
                 return fault

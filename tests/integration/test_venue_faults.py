@@ -102,19 +102,21 @@ async def test_a_delay_holds_the_answer_back(tmp_path: Path) -> None:
         assert loop.time() - began >= 0.3
 
 
-async def test_a_new_order_is_not_found_at_first(tmp_path: Path) -> None:
-    fault = Fault(
-        "reply",
-        "GET /v3/accounts/*/orders/*",
-        status=404,
-        body='{"errorCode":"NO_SUCH_ORDER","errorMessage":"No such order."}',
-        content_type="application/json",
-    )
+async def test_what_is_young_cannot_be_read_at_first(tmp_path: Path) -> None:
+    fault = Fault("lag", "GET /v3/accounts/*", seconds=0.5)
     async with troubled(tmp_path, fault) as client:
         order = {"type": "LIMIT", "instrument": "EUR_USD", "units": "1", "price": "1"}
         _, made = await client.call("POST", "A/orders", {"order": order})
-        path = f"A/orders/{made['orderCreateTransaction']['id']}"
-        assert [(await client.call("GET", path))[0] for _ in range(2)] == [404, 200]
+        assert made["lastTransactionID"] == "3"
+        for visible in (False, True):
+            status, _ = await client.call("GET", "A/orders/3")
+            assert status == (200 if visible else 404)
+            _, found = await client.call("GET", "A/transactions/sinceid", id=2)
+            assert found["lastTransactionID"] == ("3" if visible else "2")
+            assert len(found["transactions"]) == visible
+            _, found = await client.call("GET", "A/orders")
+            assert len(found["orders"]) == visible
+            await client.advance(1)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from sepd.venue import amending, views
-from sepd.venue.context import REQUEST_ID, answer, context, outcome_answer, read_json, with_last
+from sepd.venue.context import (
+    REQUEST_ID,
+    answer,
+    context,
+    outcome_answer,
+    read_json,
+    visible_id,
+    with_last,
+)
 from sepd.venue.errors import not_found
 from sepd.venue.orders import Outcome
 from sepd.venue.paging import select
@@ -38,7 +46,9 @@ async def list_orders(request: web.Request) -> web.Response:
     """Orders, the newest first; pending ones unless another state is asked for."""
     account = context(request).account
     states = {"PENDING", "FILLED", "TRIGGERED", "CANCELLED", "ALL"}
-    orders, headers = select(request, list(account.book.orders.values()), states, "PENDING")
+    newest = visible_id(request)
+    known = [order for order in account.book.orders.values() if order.id <= newest]
+    orders, headers = select(request, known, states, "PENDING")
     found = [views.order_view(account, order) for order in orders]
     return answer(request, with_last(request, {"orders": found}), headers=headers)
 
@@ -57,7 +67,7 @@ async def get_order(request: web.Request) -> web.Response:
     """One order, by id or, while it is pending, by `@clientid`."""
     account = context(request).account
     order = account.book.find_order(request.match_info["order"])
-    if order is None:
+    if order is None or order.id > visible_id(request):
         raise not_found("NO_SUCH_ORDER")
     return answer(request, with_last(request, {"order": views.order_view(account, order)}))
 

@@ -10,6 +10,7 @@ from sepd.venue.context import (
     context,
     csv_parameter,
     integer_parameter,
+    visible_id,
     with_last,
 )
 from sepd.venue.errors import Refusal, invalid, not_found
@@ -71,6 +72,7 @@ async def get_range(request: web.Request) -> web.Response:
     if low > high or low < 1 or low > ledger.last_id:
         raise Refusal(416, "The transaction ids are outside the account's range.")
     kinds = csv_parameter(request, "type")
+    high = min(high, visible_id(request))
     rows = [row for row in ledger.rows[low - 1 : high] if _matches(row, kinds)]
     return answer(request, with_last(request, {"transactions": rows}))
 
@@ -83,7 +85,8 @@ async def get_since(request: web.Request) -> web.Response:
     if since > ledger.last_id:
         raise Refusal(416, "The transaction id is outside the account's range.")
     kinds = csv_parameter(request, "type")
-    rows = [row for row in ledger.since(since) if _matches(row, kinds)][:SINCE_LIMIT]
+    newer = ledger.rows[since : max(since, visible_id(request))]
+    rows = [row for row in newer if _matches(row, kinds)][:SINCE_LIMIT]
     return answer(request, with_last(request, {"transactions": rows}))
 
 
@@ -114,7 +117,7 @@ async def get_transaction(request: web.Request) -> web.Response:
     """One transaction."""
     ledger = context(request).account.ledger
     number = whole(request.match_info["transaction"], "transactionID")
-    if not 0 < number <= ledger.last_id:
+    if not 0 < number <= visible_id(request):
         raise not_found("NO_SUCH_TRANSACTION")
     body = {"transaction": ledger.rows[number - 1]}
     return answer(request, with_last(request, body))
