@@ -150,7 +150,7 @@ class RiskSettings(Section):
     )
     jump_quarantine_s: int = Field(default=60, ge=0)
     max_clock_skew_s: Decimal = Field(default=Decimal(2), gt=0)
-    no_entry_before_close_s: int = Field(default=900, ge=0, description="of the week")
+    no_entry_before_close_s: int = Field(default=900, ge=0, description="of the market")
     weekend_gap: Decimal = Field(
         default=Decimal(2), ge=1, description="a stop held over the weekend may slip so many times"
     )

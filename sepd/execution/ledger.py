@@ -8,6 +8,9 @@ from sepd.domain.account import AccountEvent
 from sepd.domain.order import OrderIntent
 
 EVERYTHING = ""
+"""Stands for every instrument where one may be named."""
+REPEATED = "repeated_execution"
+"""Cause under which the ledger latches off a pair that was filled too often."""
 
 
 class Ledger(Protocol):

@@ -17,7 +17,7 @@ from sepd.errors import TransientError
 from sepd.execution.executor import Executor
 from sepd.execution.failpoints import failpoint
 from sepd.execution.intent import exit_intent
-from sepd.execution.ledger import Ledger
+from sepd.execution.ledger import REPEATED, Ledger
 from sepd.execution.reconcile import DEPENDENT
 from sepd.ports import Broker, Clock, Store
 
@@ -53,12 +53,15 @@ async def kill(desk: Desk, reason: str, *, flatten: bool) -> None:
 
 
 async def unkill(desk: Desk) -> None:
-    """Release the switch: first in the database, then here.
+    """Release the switch, and every pair that was filled too often: first in the database.
 
     Raises:
-        TransientError: the database is away; nothing is released.
+        TransientError: broker or database away; nothing is released.
     """
+    names = sorted(await desk.broker.instruments())
     await desk.store.record_kill(desk.broker.account_id, "")
+    for name in names:
+        desk.ledger.unblock(name, REPEATED)
     desk.ledger.killed = ""
     log.warning("unkilled")
 

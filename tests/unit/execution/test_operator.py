@@ -15,7 +15,7 @@ from sepd.errors import TransientError
 from sepd.execution.executor import Executor, Timing
 from sepd.execution.operator import Desk, kill, unkill
 from sepd.execution.reconcile import recover
-from sepd.risk.book import Book
+from sepd.risk.book import REPEATED, Book
 from tests.support.broker import FakeBroker, Fault
 from tests.support.store import FaultyStore
 from tests.support.trading import ACCOUNT, EUR_USD, NOON, PAIRS, make_entry, make_signal
@@ -142,8 +142,11 @@ async def test_flattening_insists_until_the_broker_has_the_exit(desk: Desk) -> N
 
 
 async def test_release_is_kept_too(desk: Desk) -> None:
+    assert isinstance(desk.ledger, Book)
+    desk.ledger.block("EUR_USD", REPEATED)
     async with running(desk):
         await kill(desk, "operator", flatten=False)
         await unkill(desk)
+    assert not desk.ledger.blocked["EUR_USD"]
     assert not desk.ledger.killed
     assert not (await desk.store.load_state(ACCOUNT)).killed
