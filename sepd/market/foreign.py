@@ -27,12 +27,16 @@ from sepd.market.layouts import Columns, Layout, RowRefused, beside
 from sepd.market.rows import Fault
 
 _EST_NS = 5 * 3600 * NS_PER_S
+"""HistData's clock is Eastern Standard Time all year."""
 _LEAN_NAME = re.compile(r"(\d{4})(\d\d)(\d\d)_[a-z0-9]+_(minute|tick)_quote\.csv")
 _LEAN_BAR = re.compile(r"\d{8} \d\d:\d\d(,[^,]*){10}")
 _HIST_BAR = re.compile(r"\d{8} \d{6}(;[^;]*){5}")
 _HIST_MT = re.compile(r"\d{4}\.\d\d\.\d\d,\d\d:\d\d(,[^,]*){5}")
 _HIST_TICK = re.compile(r"\d{8} \d{9}(,[^,]*){3}")
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d) (\d\d):?(\d\d):?(\d\d)?(\d{3})?")
+_DATE = r"(?P<Y>[0-9]{4})(?P<M>[0-9]{2})(?P<D>[0-9]{2}) "
+_LEAN_TIME = re.compile(_DATE + r"(?P<h>[0-9]{2}):(?P<m>[0-9]{2})")
+_BAR_TIME = re.compile(_DATE + r"(?P<h>[0-9]{2})(?P<m>[0-9]{2})(?P<s>[0-9]{2})")
+_TICK_TIME = re.compile(_BAR_TIME.pattern + r"(?P<ms>[0-9]{3})")
 _DOTTED = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: GMT[+-]0000)?")
 _DUKASCOPY_TIMES = frozenset({"gmttime", "time(utc)", "utc", "timestamp"})
 _DUKASCOPY_TICKS = frozenset(
@@ -54,12 +58,12 @@ def foreign_layout(
     if lean:
         return _lean_day(lean, precision)
     if _LEAN_BAR.fullmatch(line):
-        parse = _bars(",", (1, 6), lambda field: _compact_ns(field[0]), precision)
+        parse = _bars(",", (1, 6), lambda fields: _compact_ns(fields[0], _LEAN_TIME), precision)
         return Layout("LEAN bar", False, parse, has_header=False)
     if _HIST_TICK.fullmatch(line):
         return Layout("HistData tick", True, _hist_tick(precision), has_header=False)
     if _HIST_BAR.fullmatch(line):
-        parse = _one_side(";", _est_ns, 1, precision, spread_points)
+        parse = _one_side(";", _bar_ns, 1, precision, spread_points)
         return Layout("HistData bar", False, parse, Granularity.M1, False, both_sides=False)
     if _HIST_MT.fullmatch(line):
         parse = _one_side(",", _metatrader_ns, 2, precision, spread_points)
@@ -125,7 +129,11 @@ def _one_side(
 def _hist_tick(precision: int) -> Callable[[str], Columns]:
     def parse(line: str) -> Columns:
         time, bid, ask, _ = line.split(",")
-        return _est_ns([time]), parse_points(bid, precision), parse_points(ask, precision)
+        return (
+            _compact_ns(time, _TICK_TIME) + _EST_NS,
+            parse_points(bid, precision),
+            parse_points(ask, precision),
+        )
 
     return parse
 
@@ -178,19 +186,17 @@ def _dukascopy_ns(text: str) -> int:
     return parse_time(text[:10].replace(".", "-") + text[10:].removesuffix("Z") + "Z")
 
 
-def _compact_ns(text: str) -> int:
-    """`20140501 21:00`, `20120201 000100`, `20120201 000003660`."""
-    found = _COMPACT.fullmatch(text)
+def _compact_ns(text: str, form: re.Pattern[str]) -> int:
+    """`20140501 21:00`, `20120201 000100`, `20120201 000003660`: as `form` says."""
+    found = form.fullmatch(text)
     if not found:
         raise ValueError(f"{text[:40]!r} is not a time")
-    year, month, day, hour, minute, second, milli = found.groups()
-    clock = f"{hour}:{minute}:{second or '00'}.{milli or '000'}"
-    return parse_time(f"{year}-{month}-{day}T{clock}Z")
+    part = {"s": "00", "ms": "000", **found.groupdict()}
+    return parse_time("{Y}-{M}-{D}T{h}:{m}:{s}.{ms}Z".format(**part))
 
 
-def _est_ns(fields: Sequence[str]) -> int:
-    """HistData's clock: Eastern Standard Time all year."""
-    return _compact_ns(fields[0]) + _EST_NS
+def _bar_ns(fields: Sequence[str]) -> int:
+    return _compact_ns(fields[0], _BAR_TIME) + _EST_NS
 
 
 def _metatrader_ns(fields: Sequence[str]) -> int:

@@ -127,15 +127,44 @@ def read_dukascopy(line: str) -> Fields | None:
 
 def read_histdata(line: str) -> Fields | None:
     fields = line.split(";")
-    if len(fields) != 6:
+    if len(fields) != 6 or not re.fullmatch(r"[0-9]{8} [0-9]{6}", fields[0]):
         return None
-    found = re.fullmatch(r"([0-9]{8} [0-9]{2}:?[0-9]{2}:?[0-9]{2})([0-9]{3})?", fields[0])
-    short = re.fullmatch(r"[0-9]{8} [0-9]{2}:?[0-9]{2}:?", fields[0])
-    if found:
-        time = ns(found[1].replace(":", ""), "%Y%m%d %H%M%S", found[2] or "", 5)
-    else:
-        time = ns(fields[0].replace(":", "") + "00", "%Y%m%d %H%M%S", "", 5) if short else None
+    time = ns(fields[0], "%Y%m%d %H%M%S", "", 5)
     return all_of(time, *beside([points(one) for one in fields[1:5]]))
+
+
+def read_lean_hour(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) != 11 or not re.fullmatch(r"[0-9]{8} [0-9]{2}:[0-9]{2}", fields[0]):
+        return None
+    prices = [points(fields[n]) for n in (1, 2, 3, 4, 6, 7, 8, 9)]
+    return all_of(ns(fields[0], "%Y%m%d %H:%M"), *prices)
+
+
+def read_histdata_tick(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) != 4 or not re.fullmatch(r"[0-9]{8} [0-9]{9}", fields[0]):
+        return None
+    time = ns(fields[0][:15], "%Y%m%d %H%M%S", fields[0][15:], 5)
+    return all_of(time, points(fields[1]), points(fields[2]))
+
+
+def read_metatrader(line: str) -> Fields | None:
+    fields = line.split(",")
+    date = fields[0].replace("-", ".")
+    clock = re.fullmatch(r"[0-9]{2}:[0-9]{2}", fields[1]) if len(fields) == 7 else None
+    if not clock or not re.fullmatch(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}", date):
+        return None
+    time = ns(f"{date} {fields[1]}", "%Y.%m.%d %H:%M", "", 5)
+    return all_of(time, *beside([points(one) for one in fields[2:6]]))
+
+
+def read_dukascopy_bar(line: str) -> Fields | None:
+    fields = line.split(",")
+    if len(fields) != 6 or not re.fullmatch(r"[0-9]+(\.[0-9]*)?", fields[5]):
+        return None
+    tick = read_dukascopy(f"{fields[0]},1,1")
+    return tick and all_of(tick[0], *beside([points(one) for one in fields[1:5]]))
 
 
 CASES = {
@@ -175,6 +204,30 @@ CASES = {
         "20120201 000000;1.306600;1.306600;1.306560;1.306560;0\n"
         "20120201 000100;1.306570;1.306570;1.306470;1.306560;0\n",
         read_histdata,
+    ),
+    "LEAN hours": Case(
+        "eurusd.csv",
+        "20070101 21:00,1.31927,1.31955,1.3187,1.31935,0,1.32027,1.32055,1.3197,1.32035,0\n"
+        "20070101 22:00,1.31935,1.3202,1.31925,1.32,0,1.32035,1.3212,1.32025,1.321,0\n",
+        read_lean_hour,
+    ),
+    "HistData ticks": Case(
+        "DAT_ASCII_EURUSD_T_201202.csv",
+        "20120201 000003660,1.306600,1.306770,0\n20120201 000003973,1.306580,1.306750,0\n",
+        read_histdata_tick,
+    ),
+    "HistData MetaTrader": Case(
+        "DAT_MT_EURUSD_M1_201202.csv",
+        "2012.02.01,00:00,1.306600,1.306600,1.306560,1.306560,0\n"
+        "2012.02.01,00:01,1.306570,1.306570,1.306470,1.306560,0\n",
+        read_metatrader,
+    ),
+    "Dukascopy bars": Case(
+        "EURUSD_Candlestick_1_M_BID.csv",
+        "Gmt time,Open,High,Low,Close,Volume\n"
+        "01.05.2014 00:00:00.000,1.38676,1.38686,1.38669,1.38686,71.25\n"
+        "01.05.2014 00:01:00.000,1.38686,1.38686,1.38685,1.38686,3\n",
+        read_dukascopy_bar,
     ),
 }
 

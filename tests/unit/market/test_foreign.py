@@ -154,6 +154,12 @@ def test_histdata_metatrader_and_ticks(tmp_path: Path) -> None:
             + [f"20070102 0{hour}:00,1,1,1,1,0,2,2,2,2,0" for hour in range(3)],
             {"malformed": 1, "nan": 1},
         ),
+        (
+            "DAT_ASCII_EURUSD_M1_2012.csv",
+            "20120201 000000;1.3;1.3;1.3;1.3;0",
+            ["20120201 0001000;1.3;1.3;1.3;1.3;0", "20120201 00:01:00;1.3;1.3;1.3;1.3;0"],
+            {"malformed": 2},
+        ),
     ],
 )
 def test_bad_rows_of_other_programs_are_refused_by_reason(
