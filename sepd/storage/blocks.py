@@ -7,6 +7,7 @@ from market_data by `refresh_blocks` and vanish by trigger when a candle of thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -77,21 +78,39 @@ async def read_table(
     """Candles that start in [from_ns, to_ns), oldest first: blocks where there are, else rows."""
     bounds = to_datetime(from_ns), to_datetime(to_ns)
     key = (instrument, granularity.value)
-    blocks = await connection.fetch(QUERIES["blocks"], *key, *bounds)
-    parts: list[Table] = []
+    parts: list[bytes | Table] = []
+    counts: list[int] = []
     since = bounds[0]
-    for block in blocks:
-        if since < block["month"]:
-            parts.append(await _read_rows(connection, *key, since, block["month"]))
-        part = np.empty((block["count"], COLUMNS), np.int64, order="F")
-        decode_block(block["body"], part)
-        parts.append(part)
+
+    async def add_rows(until: datetime) -> None:
+        if since < until:
+            rows = await _read_rows(connection, *key, since, until)
+            parts.append(rows)
+            counts.append(len(rows))
+
+    for block in await connection.fetch(QUERIES["blocks"], *key, *bounds):
+        await add_rows(block["month"])
+        parts.append(block["body"])
+        counts.append(block["count"])
         since = block["next_month"]
-    if since < bounds[1]:
-        parts.append(await _read_rows(connection, *key, since, bounds[1]))
-    table = np.concatenate(parts) if parts else np.empty((0, COLUMNS), np.int64)
+    await add_rows(bounds[1])
+    table = _joined(parts, counts)
     first, last = np.searchsorted(table[:, 0], (from_ns, to_ns))
     return table[first:last]
+
+
+def _joined(parts: Sequence[bytes | Table], counts: Sequence[int]) -> Table:
+    """One table of all parts, by columns, each value written once."""
+    table = np.empty((sum(counts), COLUMNS), np.int64, order="F")
+    end = 0
+    for part, count in zip(parts, counts, strict=True):
+        place = table[end : end + count]
+        if isinstance(part, bytes):
+            decode_block(part, place)
+        else:
+            place[:] = part
+        end += count
+    return table
 
 
 async def refresh_blocks(connection: asyncpg.Connection, before: datetime) -> int:
