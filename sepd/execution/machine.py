@@ -5,7 +5,8 @@ ACK, UNKNOWN ── broker's record ──> PARTIAL | FILLED | CANCELLED | REJEC
 FILLED ── trade closed ──> CLOSED          INTENT, UNKNOWN ── never was ──> EXPIRED
 
 UNKNOWN is left only on the broker's record: a row that names the order, or a complete scan from
-the intent's checkpoint that names it nowhere, repeated after a quiet window. A row that turns up
+the intent's checkpoint that names it nowhere, for an entry repeated after a quiet window (an exit
+names its trade, so the next attempt harms nobody if the first still lands). A row that turns up
 later still counts: evidence moves an order out of any state but CLOSED.
 """
 
@@ -215,7 +216,7 @@ def _unknown(order: Order, item: QuietElapsed | Absent) -> Step:
         return order, ()
     if isinstance(item, QuietElapsed):
         return replace(order, quiet=True), (Scan(order.intent.checkpoint),)
-    if not order.quiet:
+    if not order.quiet and order.intent.purpose is Purpose.ENTRY:
         return order, (Wait(),)
     return _ended(order, OrderState.EXPIRED, "NEVER_ARRIVED"), (*_given_up(order), Unblock())
 

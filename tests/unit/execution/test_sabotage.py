@@ -45,7 +45,8 @@ SABOTAGES = (
     Sabotage(
         "no quiet window",
         "execution/machine.py",
-        "    if not order.quiet:\n        return order, (Wait(),)\n",
+        "    if not order.quiet and order.intent.purpose is Purpose.ENTRY:\n"
+        "        return order, (Wait(),)\n",
         "",
     ),
     Sabotage(
