@@ -168,7 +168,7 @@ class Conductor:
             return
         lines = self._encoder.lines(block.start, block.stop)
         pause = None
-        if block.closes and self._awaited(block.stop - 1):
+        if block.closes and self.speed != "step" and self._awaited(block.stop - 1):
             pause = self._new_pause(lines[-1])
             lines[-1] = pause.line
         await self.streams.feed(block, lines, self.playback.now_ns)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import web
 
 from sepd.venue.context import answer, call_of, context, in_time_format
+from sepd.venue.errors import Refusal
 from sepd.venue.faults import Fault
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +63,9 @@ async def _apply_later(request: web.Request, handler: Handler, fault: Fault) -> 
 
     async def apply() -> None:
         await asyncio.sleep(fault.seconds)
-        await handler(request)
+        # Nobody waits for the answer any more, so a refusal is heard by nobody.
+        with suppress(Refusal, web.HTTPException):
+            await handler(request)
 
     context(request).conductor.background(apply())
     return _reply(request, fault)

@@ -75,6 +75,12 @@ async def test_an_answer_of_504_with_the_order_applied_later(tmp_path: Path) -> 
         assert fills(client) == 1
 
 
+async def test_a_refusal_that_nobody_waits_for_is_heard_by_nobody(tmp_path: Path) -> None:
+    async with troubled(tmp_path, Fault("later", POST, status=504)) as client:
+        assert (await client.market(instrument="XXX_YYY"))[0] == 504
+        assert (await client.market())[0] == 201
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_any_status_before_or_after_applying(tmp_path: Path, when: str) -> None:
     fault = Fault("reply", POST, status=429, when="after" if when == "after" else "before")

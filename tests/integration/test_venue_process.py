@@ -124,12 +124,16 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         (["--tape", "{folder}/EUR_USD.tick.csv", "--port", "{taken}"], "cannot be used"),
         (["--tape", "{folder}/EUR_USD.tick.csv", "--speed", "fast"], "--speed"),
         (["--tape", "{folder}/EUR_USD.tick.csv", "--balance", "-1"], "balance -1"),
+        (["--tape", "{folder}/EUR_GBP.tick.csv"], "Nothing converts GBP into USD"),
+        (["--tape", "{folder}/EUR_USD.tick.csv", "--rules", "{folder}/no.toml"], "no.toml"),
+        (["--tape", "{folder}/EUR_USD.tick.csv", "--faults", "{folder}/no.toml"], "no.toml"),
     ],
 )
 def test_bad_start_up_input_is_one_sentence(
     tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     write_tape(tmp_path, 3)
+    write_tape(tmp_path, 3, "EUR_GBP", 0.8)
     (tmp_path / "EUR_USD.empty.csv").touch()
     (tmp_path / "EUR_USD.bad.tick.csv").write_text("time,bid,ask\n2014-05-01T00:00:00Z,nan,1\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:

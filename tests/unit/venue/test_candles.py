@@ -139,3 +139,23 @@ def test_recorded_minutes_equal_minutes_made_of_ticks(sepd_data: Path) -> None:
         if any(found[time][side] != recorded[time][side] for side in ("bid", "ask"))
     ]
     assert different == []
+
+
+def test_bars_give_back_the_candles_that_were_recorded(sepd_data: Path) -> None:
+    tape = open_tape(sepd_data / "oanda" / "NZD_USD.M1.csv.gz")
+    recording = Recording([tape])
+    request = CandleRequest("M1", "BA", count=5_000)
+    found = candles(recording, 0, len(recording), True, request)
+    recorded = list(tape.candles())[-5_000:]
+    assert [parse_time(str(item["time"])) for item in found] == [item.time_ns for item in recorded]
+    assert [
+        [round(float(item[side][key]) * 1e5) for side in ("bid", "ask") for key in "ohlc"]
+        for item in found
+    ] == [
+        [
+            *(item.bid_open, item.bid_high, item.bid_low, item.bid_close),
+            *(item.ask_open, item.ask_high, item.ask_low, item.ask_close),
+        ]
+        for item in recorded
+    ]
+    assert all(item["complete"] for item in found)
