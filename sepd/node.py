@@ -252,12 +252,17 @@ class Node:
         analyser = Analyser(
             parameters(bits.window, bits.order, iterations=bits.iterations),
             bits.backend,
-            lambda reason: self._health.fault("analyser", reason),
+            self._analyser_failed,
         )
         log.info(
             "analyser", backend=analyser.backend, why=analyser.reason, rows=analyser.proven_rows
         )
         return analyser
+
+    def _analyser_failed(self, reason: str) -> None:
+        """The device gave up in mid-batch; the CPU has given the same bits."""
+        self._health.fault("analyser", reason)
+        log.error("analyser_degraded", reason=reason)
 
     def _assemble(
         self, known: Mapping[str, Instrument], executor: Executor, recovery: Recovery

@@ -4,9 +4,10 @@ BITSPACE.md is the definition. `analyze` takes whole batches, `Stream` one bit a
 `Analyser` is what a daemon keeps: it proves itself at start and survives a device fault.
 """
 
-from sepd.bitspace.analyse import DeviceFault, analyze, analyze_blocks
+from sepd.bitspace.analyse import analyze, analyze_blocks
 from sepd.bitspace.analyser import Analyser
 from sepd.bitspace.analysis import COLUMNS, Analysis, Damped
+from sepd.bitspace.backend import DeviceFault
 from sepd.bitspace.bitstream import Bitstream, bitstream, pack, unpack
 from sepd.bitspace.converter import BitPlanes, LiveBits, LiveConverter, MarketDataConverter
 from sepd.bitspace.expectation import Expectation, fit

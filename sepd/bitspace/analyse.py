@@ -2,35 +2,19 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Final, Literal, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sepd.bitspace.analysis import Analysis
+from sepd.bitspace.backend import Backend, BackendName, DeviceFault
 from sepd.bitspace.bitstream import Bitstream, bitstream
 from sepd.bitspace.numpy_backend import NumpyBackend, usable_threads
 from sepd.bitspace.parameters import Parameters, parameters
-from sepd.errors import InputError, SepdError
-
-type BackendName = Literal["auto", "numpy", "cuda"]
+from sepd.errors import InputError
 
 BACKENDS: Final = ("auto", "numpy", "cuda")
-
-
-class DeviceFault(SepdError):
-    """A device failed in mid-batch: its results are worthless, the CPU must take over."""
-
-
-class Backend(Protocol):
-    """What computes the rows; every implementation gives the same integers."""
-
-    @property
-    def name(self) -> str:
-        """The name it is chosen by."""
-
-    def analyze(self, stream: Bitstream, parameters: Parameters, *, path: bool = False) -> Analysis:
-        """All rows of one batch."""
 
 
 def analyze(

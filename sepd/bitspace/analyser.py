@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sepd.bitspace.analyse import Backend, BackendName, DeviceFault, backend_for
+from sepd.bitspace.analyse import backend_for
 from sepd.bitspace.analysis import Analysis
+from sepd.bitspace.backend import Backend, BackendName, DeviceFault
 from sepd.bitspace.bitstream import Bitstream, bitstream
 from sepd.bitspace.golden import prove
 from sepd.bitspace.numpy_backend import NumpyBackend, usable_threads

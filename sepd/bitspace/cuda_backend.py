@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Final
 
-from sepd.bitspace.analyse import DeviceFault
 from sepd.bitspace.analysis import Analysis
+from sepd.bitspace.backend import DeviceFault
 from sepd.bitspace.bitstream import Bitstream
 from sepd.bitspace.cuda_kernels import Kernels, device_errors
 from sepd.bitspace.cuda_lane import BACKEND, COPIERS, Lane

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sepd.bitspace.analyse import Backend
 from sepd.bitspace.analysis import Column
+from sepd.bitspace.backend import Backend
 from sepd.bitspace.bitstream import Bitstream, bitstream
 from sepd.bitspace.parameters import Parameters, parameters
 from sepd.errors import InvariantViolated

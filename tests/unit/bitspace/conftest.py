@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from sepd.bitspace import Analysis, Stream, bitstream, parameters
-from sepd.bitspace.analyse import Backend, backend_for
+from sepd.bitspace.analyse import backend_for
+from sepd.bitspace.backend import Backend
 from sepd.bitspace.cuda_kernels import device_missing
 from sepd.bitspace.numpy_backend import NumpyBackend
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 import numpy as np
 
 from sepd.bitspace import Bitstream, Parameters, bitstream, parameters
-from sepd.bitspace.analyse import Backend
+from sepd.bitspace.backend import Backend
 
 BITS = 3000
 
