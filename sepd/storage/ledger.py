@@ -12,7 +12,7 @@ from sepd.domain.market import Instrument
 from sepd.errors import InvariantViolated
 from sepd.ports import Clock
 from sepd.storage import books, lines, rows
-from sepd.storage.fencing import hold_epoch
+from sepd.storage.fencing import Fenced, hold_epoch
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
 
@@ -45,42 +45,28 @@ class Ledger:
 
         False if this transaction id had been applied before.
         """
+        body = msgspec.json.encode(event)
         async with self._link.use() as connection, connection.transaction():
-            await hold_epoch(connection, account_id, self.epoch)
-            account = rows.account_line(
-                await connection.fetchrow(QUERIES["lock_account"], account_id)
+            begun = await connection.fetchrow(
+                QUERIES["begin_apply"],
+                account_id,
+                event.transaction_id,
+                type(event).__name__,
+                event.time_ns,
+                body.decode(),
+                self.epoch,
             )
-            if not await self._save_transaction(connection, account_id, event, account):
+            if begun["epoch"] != self.epoch:
+                raise Fenced(self.epoch)
+            if not begun["saved"]:
                 return False
+            account = rows.account_line(begun)
             touched = await self._touched(connection, account_id, event, account)
             after = books.apply(event, touched, self._trading_day)
             await self._save_lines(connection, account_id, event, after)
-        return True
-
-    async def _save_transaction(
-        self,
-        connection: asyncpg.Connection,
-        account_id: str,
-        event: AccountEvent,
-        account: lines.Account,
-    ) -> bool:
-        if event.transaction_id <= account.last_transaction_id:
-            return False
-        body = msgspec.json.encode(event)
-        saved = await connection.fetchval(
-            QUERIES["save_transaction"],
-            account_id,
-            event.transaction_id,
-            type(event).__name__,
-            event.time_ns,
-            body.decode(),
-            self.epoch,
-        )
-        if not saved:
-            return False
-        await connection.execute(
-            QUERIES["record_audit"], event.time_ns, account_id, "transaction", body
-        )
+            await connection.execute(  # last, for it holds the chain's head until the commit
+                QUERIES["record_audit"], event.time_ns, account_id, "transaction", body
+            )
         return True
 
     async def _touched(
@@ -153,9 +139,7 @@ class Ledger:
         """Open the books of an account at `snapshot`; False if they were open already."""
         async with self._link.use() as connection, connection.transaction():
             await hold_epoch(connection, account_id, self.epoch)
-            known = rows.account_line(
-                await connection.fetchrow(QUERIES["lock_account"], account_id)
-            )
+            known = rows.account_line(await connection.fetchrow(QUERIES["account"], account_id))
             if known.balance is not None or known.newest_transaction_id:
                 return False
             day = self._trading_day(self._clock.now_ns())
@@ -163,7 +147,6 @@ class Ledger:
             found = await connection.fetch(QUERIES["orders_touched"], account_id, ours, None)
             signals = {row["intent_id"]: row["signal_id"] for row in found}
             account, trades = books.baseline(snapshot, day, signals)
-            account = msgspec.structs.replace(account, killed=known.killed)
             row = rows.account_row(account_id, account)
             await connection.execute(QUERIES["save_account"], *row)
             for trade in trades:

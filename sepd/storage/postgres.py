@@ -1,8 +1,8 @@
 """The store in PostgreSQL.
 
-What money depends on goes over one connection of its own and is committed (`synchronous_commit
-= on`) before a call returns; market data, signals and journal go through the batching writer;
-reads go through a pool.
+What money depends on is committed (`synchronous_commit = on`) before a call returns, orders over
+one connection and the broker's transactions over another, so that neither waits for the other;
+market data, signals and journal go through the batching writer; reads go through a pool.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ class PostgresStore:
         self._url = url
         self._pool_size = pool
         self._timeout_s = timeout_s
-        self._money = Link(url, timeout_s)
-        self._orders = OrderTables(self._money, clock)
-        self._ledger = Ledger(self._money, instruments, trading_day, clock)
+        self._sending = Link(url, timeout_s)
+        self._applying = Link(url, timeout_s)
+        self._orders = OrderTables(self._sending, clock)
+        self._ledger = Ledger(self._applying, instruments, trading_day, clock)
         self._writer = Writer(Link(url, timeout_s), BatchTables(instruments), queue_rows)
         self._pool: asyncpg.Pool | None = None
         self._closing = AsyncExitStack()
@@ -85,9 +86,10 @@ class PostgresStore:
             TransientError: the database is away.
         """
         async with AsyncExitStack() as stack:
-            async with self._money.use() as connection:
+            async with self._sending.use() as connection:
                 await check_schema(connection, load_migrations())
-            stack.callback(self._money.drop)
+            stack.callback(self._sending.drop)
+            stack.callback(self._applying.drop)
             with database_errors(self._url):
                 self._pool = await asyncpg.create_pool(
                     self._url,
@@ -216,7 +218,7 @@ class PostgresStore:
 
     async def forget(self, table: Literal["ticks", "journal"], before_ns: int) -> int:
         """Drop the partitions of `table` that end before an instant; returns how many."""
-        async with self._money.use() as connection:
+        async with self._applying.use() as connection:
             dropped: int = await connection.fetchval(
                 QUERIES["forget"], table, rows.to_datetime(before_ns)
             )

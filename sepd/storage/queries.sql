@@ -102,11 +102,6 @@ RETURNING true
 -- name: account_of_order
 SELECT account_id FROM orders WHERE intent_id = $1
 
--- name: lock_account
-SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
-       day_realized_pl, high_water, killed
-FROM account_state WHERE account_id = $1 FOR UPDATE
-
 -- name: save_account
 INSERT INTO account_state (account_id, last_transaction_id, newest_transaction_id, balance, day,
                            opening_balance, day_realized_pl, high_water, killed)
@@ -118,14 +113,24 @@ SET last_transaction_id = excluded.last_transaction_id,
     day = excluded.day,
     opening_balance = excluded.opening_balance,
     day_realized_pl = excluded.day_realized_pl,
-    high_water = excluded.high_water,
-    killed = excluded.killed
+    high_water = excluded.high_water
 
--- name: save_transaction
-INSERT INTO transactions (account_id, transaction_id, kind, time_ns, body, epoch)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT DO NOTHING
-RETURNING true
+-- name: begin_apply
+WITH leader AS MATERIALIZED (
+    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE), 0) AS epoch
+), known AS (
+    SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
+           day_realized_pl, high_water, killed
+    FROM account_state WHERE account_id = $1
+), saved AS (
+    INSERT INTO transactions (account_id, transaction_id, kind, time_ns, body, epoch)
+    SELECT $1, $2, $3, $4, $5, $6 FROM leader
+    WHERE epoch = $6 AND $2 > coalesce((SELECT last_transaction_id FROM known), 0)
+    ON CONFLICT DO NOTHING
+    RETURNING true
+)
+SELECT leader.epoch, EXISTS (SELECT FROM saved) AS saved, known.*
+FROM leader LEFT JOIN known ON true
 
 -- name: transactions_after
 SELECT transaction_id FROM transactions
@@ -137,6 +142,7 @@ SELECT o.intent_id, i.signal_id, i.purpose, i.pair, i.units, i.trade_id, o.state
        o.filled, o.reason
 FROM orders o JOIN order_intents i USING (intent_id)
 WHERE o.account_id = $1 AND (o.intent_id = ANY($2::text[]) OR o.order_id = $3)
+FOR UPDATE OF o
 
 -- name: trades_touched
 SELECT trade_id, intent_id, signal_id, pair, initial_units, units, price, opened_ns, exit_value,

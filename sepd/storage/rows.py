@@ -113,8 +113,8 @@ def stored_position(row: Row) -> StoredPosition:
 
 
 def account_line(row: Row | None) -> Account:
-    """A row of `account` or `lock_account`; none is an account that nothing is known of."""
-    if row is None:
+    """A row of `account` or `begin_apply`; none is an account that nothing is known of."""
+    if row is None or row["last_transaction_id"] is None:
         return Account()
     day = DayLedger(row["day"], row["opening_balance"], row["day_realized_pl"], row["high_water"])
     return Account(

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from sepd.clock import EventClock
-from sepd.domain.account import OrderFilled, TradeOpen
+from sepd.domain.account import BalanceChanged, OrderFilled, TradeOpen
 from sepd.domain.event import MarketEvent
 from sepd.domain.market import Candle, Granularity, Quote
 from sepd.errors import ConfigError, InvariantViolated, TransientError
@@ -276,6 +276,29 @@ async def test_an_event_is_applied_wholly_or_not_at_all(proxy: tuple[UnixProxy, 
     assert not await store.apply_account_event(ACCOUNT, fill)
     assert [position.trade_id for position in (await store.load_state(ACCOUNT)).positions] == [1]
     await store.close()
+
+
+async def test_orders_kills_and_transactions_do_not_undo_each_other(store: PostgresStore) -> None:
+    async def send() -> None:
+        for number in range(40):
+            signal_ = make_signal(number)
+            await store.commit_intent(make_entry(signal_), signal_, b"risk")
+
+    async def follow() -> None:
+        for number in range(1, 41):
+            event = BalanceChanged(number, NOON, "FEE", Decimal(-1), Decimal(100 - number))
+            await store.apply_account_event(ACCOUNT, event)
+
+    async def kill_switch() -> None:
+        for number in range(40):
+            await store.record_kill(ACCOUNT, f"reason {number}")
+
+    async with asyncio.TaskGroup() as tasks:
+        for work in (send(), follow(), kill_switch()):
+            tasks.create_task(work)
+    state = await store.load_state(ACCOUNT)
+    assert (state.killed, state.balance, len(state.orders)) == ("reason 39", Decimal(60), 40)
+    assert state.last_transaction_id == 40
 
 
 async def test_all_that_was_acknowledged_survives_a_killed_server(tmp_path: Path) -> None:
