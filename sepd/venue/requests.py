@@ -111,6 +111,9 @@ def _order_object(body: object) -> dict[str, Any]:
             raise missing("order.instrument")
         if order.get("units") is None:
             raise missing("order.units")
+    if order.get("guaranteedStopLossOnFill") is not None:
+        # Leaving it out would open a trade without the stop that was asked for.
+        raise invalid("order.guaranteedStopLossOnFill")
     return order
 
 

@@ -109,6 +109,7 @@ async def test_a_client_id_may_have_128_characters(venue: Client) -> None:
         ("POST", "A/orders", {}, {"order": {**LIMIT, "units": "many"}}, "Invalid"),
         ("POST", "A/orders", {}, {"order": {"type": "MARKET", "units": "1"}}, "Missing"),
         ("POST", "A/orders", {}, {}, "Missing"),
+        ("POST", "A/orders", {}, {"order": {**LIMIT, "guaranteedStopLossOnFill": {}}}, "Invalid"),
         ("GET", "A/pricing", {}, None, "Missing"),
         ("GET", "A/pricing", {"instruments": "XXX_YYY"}, None, "Invalid"),
         ("GET", "A/pricing/stream", {}, None, "Missing"),
