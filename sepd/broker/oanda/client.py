@@ -252,7 +252,7 @@ class OandaBroker:
             return Refused("INSTRUMENT_UNKNOWN", f"The account lists no {intent.instrument}.")
         entry = intent.purpose is Purpose.ENTRY
         if not entry and intent.trade_id is not None:
-            self._channel.closings.expect(intent)
+            self.expect(intent)
             path = self._channel.path(f"/trades/{intent.trade_id}/close")
             return await self._channel.send("PUT", path, requests.close_body(intent), Urgency.EXIT)
         body, path = requests.order_body(intent, of), self._channel.path("/orders")
@@ -264,6 +264,10 @@ class OandaBroker:
             return "the intent expired before it was sent." if late else ""
 
         return await self._channel.send("POST", path, body, Urgency.ENTRY, expired)
+
+    def expect(self, intent: OrderIntent) -> None:
+        """`intent` is an exit that an earlier process may have sent: know its transactions."""
+        self._channel.closings.expect(intent)
 
     async def cancel(self, order_id: int) -> Outcome:
         """Cancel a pending order."""

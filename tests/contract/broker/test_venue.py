@@ -139,6 +139,24 @@ async def test_an_exit_closes_its_trade_only_and_twice_it_is_refused(broker: Bro
     assert [trade.trade_id for trade in (await broker.account()).trades] == [trades[0]]
 
 
+async def test_an_exit_of_an_earlier_process_is_found_once_it_is_expected(stepped: Venue) -> None:
+    async with client(stepped.settings()) as earlier:
+        outcome = await earlier.place(order(earlier))
+        assert isinstance(outcome, Done)
+        trade = outcome.events[1].transaction_id
+        exit_ = leave(account_id=earlier.account_id, trade_id=trade)
+        assert isinstance(await earlier.place(exit_), Done)
+    async with client(stepped.settings()) as broker:
+
+        async def named() -> int:
+            rows = await broker.transactions_since(trade)
+            return [getattr(row, "client_order_id", "") for row in rows].count("sepd-exit")
+
+        assert await named() == 0
+        broker.expect(exit_)
+        assert await named() == 2
+
+
 async def test_a_price_beyond_its_bound_is_done_and_cancelled(broker: Broker) -> None:
     outcome = await broker.place(order(broker, price_bound=100_000))
     assert isinstance(outcome, Done)
