@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ import aiohttp
 import pytest
 from jsonschema import Draft4Validator
 
+from sepd.venue import views
+from sepd.venue.config import FinancingRates, VenueConfig
+from tests.support.desk import make_desk
 from tests.support.venue_process import Venue, running, write_tape
 
 NEWER = {
@@ -51,57 +55,14 @@ def required(sepd_data: Path) -> set[tuple[str, str]]:
     return {(row.split("\t")[0], row.split("\t")[1]) for row in rows if row.endswith("y")}
 
 
-class Checker:
-    """Calls the venue and checks each answer against the description."""
+class Description:
+    """The description, and what was found that it does not describe."""
 
-    def __init__(self, venue: Venue, session: aiohttp.ClientSession, described: Any) -> None:
-        self.venue = venue
-        self.session = session
+    def __init__(self, described: dict[str, Any]) -> None:
         self.described = described
-        self.called: set[tuple[str, str]] = set()
         self.faults: list[str] = []
 
-    async def call(
-        self, method: str, path: str, body: Any = None, status: int = 200, **query: Any
-    ) -> Any:
-        """Call `path` below /v3 (`A` is the account) and return its checked JSON."""
-        path = path.replace("A/", f"accounts/{self.venue.account_id}/", 1)
-        path = path.rstrip("/")
-        kwargs = {} if body is None else {"json": body}
-        url = f"{self.venue.url}/v3/{path}"
-        async with self.session.request(method, url, params=query, **kwargs) as response:
-            answer = await response.json()
-            assert response.status == status, answer
-            assert response.headers["RequestID"]
-        template = self._template(method, urlsplit(url).path)
-        self.called.add((method, template))
-        responses = self.described["paths"][template.removeprefix("/v3")][method.lower()][
-            "responses"
-        ]
-        schema = responses.get(str(status), {})
-        if "$ref" in schema:
-            schema = self.described["responses"][schema["$ref"].rpartition("/")[2]]
-        self._check(answer, schema.get("schema", {}), f"{method} {template} {status}")
-        return answer
-
-    def _template(self, method: str, path: str) -> str:
-        parts = path.removeprefix("/v3").split("/")
-        best = ""
-        for template, methods in self.described["paths"].items():
-            wanted = template.split("/")
-            same = len(wanted) == len(parts) and all(
-                a == b or a.startswith("{") for a, b in zip(wanted, parts, strict=True)
-            )
-            if (
-                same
-                and method.lower() in methods
-                and template.count("{") < (best or "{" * 9).count("{")
-            ):
-                best = template
-        assert best, f"{method} {path} is not in the description"
-        return f"/v3{best}"
-
-    def _check(self, value: Any, schema: dict[str, Any], where: str) -> None:
+    def check(self, value: Any, schema: dict[str, Any], where: str) -> None:
         """Types and enums by jsonschema, then each object's fields by name."""
         full = {**schema, "definitions": self.described["definitions"]}
         for error in Draft4Validator(full).iter_errors(value):
@@ -141,6 +102,57 @@ class Checker:
         return name
 
 
+class Checker:
+    """Calls the venue and checks each answer against the description."""
+
+    def __init__(self, venue: Venue, session: aiohttp.ClientSession, described: Any) -> None:
+        self.venue = venue
+        self.session = session
+        self.described = described
+        self.description = Description(described)
+        self.called: set[tuple[str, str]] = set()
+
+    async def call(
+        self, method: str, path: str, body: Any = None, status: int = 200, **query: Any
+    ) -> Any:
+        """Call `path` below /v3 (`A` is the account) and return its checked JSON."""
+        path = path.replace("A/", f"accounts/{self.venue.account_id}/", 1)
+        path = path.rstrip("/")
+        kwargs = {} if body is None else {"json": body}
+        url = f"{self.venue.url}/v3/{path}"
+        async with self.session.request(method, url, params=query, **kwargs) as response:
+            answer = await response.json()
+            assert response.status == status, answer
+            assert response.headers["RequestID"]
+        template = self._template(method, urlsplit(url).path)
+        self.called.add((method, template))
+        responses = self.described["paths"][template.removeprefix("/v3")][method.lower()][
+            "responses"
+        ]
+        schema = responses.get(str(status), {})
+        if "$ref" in schema:
+            schema = self.described["responses"][schema["$ref"].rpartition("/")[2]]
+        self.description.check(answer, schema.get("schema", {}), f"{method} {template} {status}")
+        return answer
+
+    def _template(self, method: str, path: str) -> str:
+        parts = path.removeprefix("/v3").split("/")
+        best = ""
+        for template, methods in self.described["paths"].items():
+            wanted = template.split("/")
+            same = len(wanted) == len(parts) and all(
+                a == b or a.startswith("{") for a, b in zip(wanted, parts, strict=True)
+            )
+            if (
+                same
+                and method.lower() in methods
+                and template.count("{") < (best or "{" * 9).count("{")
+            ):
+                best = template
+        assert best, f"{method} {path} is not in the description"
+        return f"/v3{best}"
+
+
 @pytest.fixture
 async def checker(tmp_path: Path, description: dict[str, Any]) -> AsyncIterator[Checker]:
     """A stepped venue two minutes into its tape, and a checking client."""
@@ -163,7 +175,7 @@ async def test_every_call_answers_as_described(
     await read_history(call, order_id, trade_id)
     await refusals(call)
     await streams(checker)
-    assert sorted(set(checker.faults)) == []
+    assert sorted(set(checker.description.faults)) == []
     assert required - checker.called == set()
 
 
@@ -290,3 +302,24 @@ async def streams(checker: Checker) -> None:
         assert set(first) <= set(definitions[name]["properties"])
         template = f"/v3/accounts/{{accountID}}/{path}/stream"
         checker.called.add(("GET", template))
+
+
+def test_rows_that_time_and_prices_make_are_as_described(description: dict[str, Any]) -> None:
+    rates = FinancingRates(Decimal("-0.02"), Decimal("0.01"))
+    desk = make_desk(VenueConfig(balance=Decimal(2_300), financing={"EUR_USD": rates}))
+    desk.order("100000", trailingStopLossOnFill={"distance": "0.5"})
+    desk.order("10", "LIMIT", price="1.0", timeInForce="GFD")
+    desk.time_ns += 86_400_000_000_000
+    desk.quote(109_880, 109_890)
+    desk.quote(109_860, 109_870)
+    desk.quote(110_500, 110_510)
+    desk.quote(108_000, 108_010)
+    desk.engine.configure(None, Decimal(5))
+    rows = desk.account.ledger.rows
+    kinds = {row["type"] for row in rows}
+    assert kinds >= {"DAILY_FINANCING", "MARGIN_CALL_ENTER", "MARGIN_CALL_EXIT", "ORDER_CANCEL"}
+    assert "MARGIN_CLOSEOUT" in {row.get("reason") for row in rows}
+    checked = Description(description)
+    checked.check(rows, {"type": "array", "items": {"$ref": "#/definitions/Transaction"}}, "rows")
+    checked.check(views.account_view(desk.account), {"$ref": "#/definitions/Account"}, "account")
+    assert sorted(set(checked.faults)) == []
