@@ -233,3 +233,10 @@ async def test_closing_twice_is_closing_once_and_nothing_is_sent_after() -> None
             await anext(broker.stream_prices(["EUR_USD"]))
         assert isinstance(await broker.place(entry()), Unsent)
         assert len(oanda.requests) == sent
+
+
+async def test_opening_twice_keeps_one_session() -> None:
+    async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
+        session = broker._channel.rest._session
+        await broker.open()
+        assert broker._channel.rest._session is session

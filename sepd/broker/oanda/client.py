@@ -280,10 +280,11 @@ class OandaBroker:
 
     def _observe(self, batch: PriceBatch) -> None:
         """A tape's times say nothing about clocks, nor does an old price in a snapshot."""
-        if not self._paced and batch.items and isinstance(batch.items[-1], Heartbeat):
-            self.offset.observe(
-                batch.items[-1].time_ns, self._clock.now_ns(), self._clock.monotonic_ns()
-            )
+        beats = (item for item in reversed(batch.items) if isinstance(item, Heartbeat))
+        beat = None if self._paced else next(beats, None)
+        if beat is not None:
+            now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+            self.offset.observe(beat.time_ns, now_ns, monotonic_ns)
 
 
 class CandlePage(msgspec.Struct, frozen=True):

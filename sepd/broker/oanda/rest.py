@@ -92,7 +92,9 @@ class Rest:
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the session; nothing is sent."""
+        """Make the session, unless there is one; nothing is sent."""
+        if self._session is not None:
+            return
         key = self._settings.api_key.get_secret_value()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=40, keepalive_timeout=30, ttl_dns_cache=60),
