@@ -17,6 +17,7 @@ from rich.table import Table
 
 from sepd.cli.options import AsJson, ConfigFile, print_json
 from sepd.clock import SystemClock
+from sepd.domain.market import Granularity
 from sepd.settings import Settings
 from sepd.settings_sources import load_settings
 from sepd.storage.audit import AuditReport, verify_audit
@@ -27,7 +28,7 @@ from sepd.storage.faults import database_errors, redact_url
 from sepd.storage.migrate import Migration, applied_migrations, load_migrations, pending
 from sepd.storage.migrate import migrate as apply_migrations
 from sepd.storage.queries import QUERIES
-from sepd.storage.upkeep import Refreshed
+from sepd.storage.upkeep import Refreshed, forget
 from sepd.storage.upkeep import refresh as refresh_derived
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
@@ -78,13 +79,18 @@ def refresh(
     config: ConfigFile = None,
     as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="As if all had changed.")] = False,
+    keep_days: Annotated[
+        int | None, typer.Option(min=1, help="Drop whole months of older ticks and journal.")
+    ] = None,
 ) -> None:
     """Bring roll-ups, packed months and daily performance up to date; the daemon may run on."""
-    done = asyncio.run(_refresh(load_settings(config), everything))
+    done, dropped = asyncio.run(_refresh(load_settings(config), everything, keep_days))
     if as_json:
-        print_json(done)
+        print_json(msgspec.structs.asdict(done) | {"dropped": dropped})
     else:
-        typer.echo(f"{done.days} days rolled up, {done.blocks} months packed")
+        typer.echo(
+            f"{done.days} days rolled up, {done.blocks} months packed, {dropped} months dropped"
+        )
 
 
 @app.command("backup")
@@ -145,9 +151,15 @@ async def _examine(connection: asyncpg.Connection, url: str) -> DatabaseStatus:
     )
 
 
-async def _refresh(settings: Settings, everything: bool) -> Refreshed:
+async def _refresh(
+    settings: Settings, everything: bool, keep_days: int | None
+) -> tuple[Refreshed, int]:
+    now_ns = SystemClock().now_ns()
     async with database_url(settings) as url, _connected(url, settings) as connection:
-        return await refresh_derived(connection, SystemClock().now_ns(), everything=everything)
+        done = await refresh_derived(connection, now_ns, everything=everything)
+        if keep_days is None:
+            return done, 0
+        return done, await forget(connection, now_ns - keep_days * Granularity.D.ns)
 
 
 async def _backup(settings: Settings, file: Path) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Literal
 
 import asyncpg
 
@@ -215,14 +214,6 @@ class PostgresStore:
         """
         async with self._reading() as connection:
             return await read_table(connection, instrument, granularity, from_ns, to_ns)
-
-    async def forget(self, table: Literal["ticks", "journal"], before_ns: int) -> int:
-        """Drop the partitions of `table` that end before an instant; returns how many."""
-        async with self._applying.use() as connection:
-            dropped: int = await connection.fetchval(
-                QUERIES["forget"], table, rows.to_datetime(before_ns)
-            )
-        return dropped
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[asyncpg.Connection]:

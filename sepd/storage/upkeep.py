@@ -12,6 +12,9 @@ from sepd.storage.rows import to_datetime
 _DAYS = 31
 
 
+SERIES = ("ticks", "journal")
+
+
 class Refreshed(Struct, frozen=True):
     """What a refresh did."""
 
@@ -36,3 +39,12 @@ async def refresh(
     blocks = await refresh_blocks(connection, to_datetime(now_ns))
     await connection.execute(QUERIES["refresh_performance"])
     return Refreshed(days, blocks)
+
+
+async def forget(connection: asyncpg.Connection, before_ns: int) -> int:
+    """Drop the months of ticks and journal that end before an instant; returns how many."""
+    before = to_datetime(before_ns)
+    dropped = 0
+    for table in SERIES:
+        dropped += await connection.fetchval(QUERIES["forget"], table, before)
+    return dropped

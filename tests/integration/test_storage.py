@@ -24,6 +24,7 @@ from sepd.storage.backup import backup, restore
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
+from sepd.storage.upkeep import forget
 from tests.support.servers import UNSAFE, execute
 from tests.support.trading import ACCOUNT, NOON, PAIRS, S, make_entry, make_signal
 from tests.support.unix_proxy import UnixProxy
@@ -162,13 +163,15 @@ async def test_candles_of_forty_years_find_their_partitions(store: PostgresStore
     assert list(await store.candles("EUR_USD", Granularity.M1, 0, 1 << 62)) == years
 
 
-async def test_old_partitions_can_be_forgotten(store: PostgresStore) -> None:
+async def test_old_months_can_be_forgotten(store: PostgresStore, database_url: str) -> None:
     months = [
         MarketEvent(n, n, Quote("EUR_USD", NOON + n * 31 * 86_400 * S, 1, 2)) for n in range(4)
     ]
     await store.record_events(months)
     await store.flush()
-    assert await store.forget("ticks", NOON + 40 * 86_400 * S) == 1
+    connection = await asyncpg.connect(database_url)
+    assert await forget(connection, NOON + 40 * 86_400 * S) == 1
+    await connection.close()
     assert (await store.totals(ACCOUNT)).ticks == 3
 
 
