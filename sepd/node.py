@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -29,12 +28,12 @@ from sepd.clock import EventClock
 from sepd.commands import Request
 from sepd.decide import Decider
 from sepd.domain.market import Instrument
-from sepd.domain.order import OrderIntent, OrderState
+from sepd.domain.order import OrderIntent
 from sepd.errors import ConfigError, TransientError
 from sepd.execution.executor import Executor
 from sepd.execution.ledger import EVERYTHING
-from sepd.execution.machine import Order
 from sepd.execution.operator import Desk
+from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
 from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.journal import Journal, JournaledLedger, Started
@@ -52,28 +51,6 @@ Task = asyncio.Task[None]
 DRAIN_S = 15.0
 SERVICES_S = 0.25
 RECONCILE_S = 60.0
-REFUSED = {OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED}
-FILLED = {OrderState.FILLED, OrderState.PARTIAL, OrderState.CLOSED}
-
-
-class Outcomes:
-    """Counts what became of orders: told of every order that changed."""
-
-    def __init__(self) -> None:
-        self._filled_ids: set[str] = set()
-        self.filled = 0
-        self.refused: Counter[str] = Counter()
-
-    def __call__(self, order: Order) -> None:
-        """Note a change; an order is counted once as filled or once as refused."""
-        intent_id = order.intent.id
-        if order.state in FILLED and intent_id not in self._filled_ids:
-            self.filled += 1
-            self._filled_ids.add(intent_id)
-        elif order.state in REFUSED and intent_id not in self._filled_ids:
-            self.refused[order.reason or order.state.value] += 1
-        if order.state is OrderState.CLOSED:
-            self._filled_ids.discard(intent_id)
 
 
 class Node:
