@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import event, example, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from sepd.domain.account import OrderAccepted
@@ -215,7 +215,7 @@ async def play(steps: Sequence[Step]) -> World:
 
 
 @given(st.lists(STEPS, max_size=30))
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @example(
     [("enter", Fault.LATE), ("wait", 20.0), ("wait", 20.0), ("restart", None), ("arrive", None)]
 )

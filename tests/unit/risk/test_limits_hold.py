@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -222,5 +222,10 @@ class Signals(RuleBasedStateMachine):
             assert self.peak - self.book.balance <= LIMITS.max_drawdown * self.peak
 
 
-Signals.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+Signals.TestCase.settings = settings(
+    max_examples=200,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 test_no_sequence_of_signals_gets_past_a_limit = Signals.TestCase
