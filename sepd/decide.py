@@ -96,7 +96,8 @@ class Decider:
                 every = ((name, v.heartbeat(payload.time_ns)) for name, v in self.views.items())
                 return {name: done for name, done in every if done}
             case Candle():
-                return {payload.instrument: self.views[payload.instrument].repair(payload)}
+                done = self.views[payload.instrument].correct(payload)
+                return {payload.instrument: done} if done else {}
             case Gap():
                 self.views[payload.instrument].gap(payload)
         return {}

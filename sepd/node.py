@@ -35,7 +35,7 @@ from sepd.execution.ledger import EVERYTHING
 from sepd.execution.operator import Desk
 from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
-from sepd.feed import EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.feed import CloseFeed, EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.journal import Journal, JournaledLedger, Started
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Leader, Store, StoredTotals
@@ -51,6 +51,7 @@ Task = asyncio.Task[None]
 DRAIN_S = 15.0
 SERVICES_S = 0.25
 RECONCILE_S = 60.0
+FEED_DELAY_S = 2.0  # a broker that is back must be heard within ten seconds
 
 
 class Node:
@@ -204,6 +205,8 @@ class Node:
             last_transaction_id=recovery.snapshot.last_transaction_id,
             workers=1 if self._paced else 8,
         )
+        for order in recovery.orders:
+            self._broker.expect(order.intent)
         executor.adopt(recovery.orders)
         self._assemble(known, executor, recovery)
 
@@ -339,12 +342,22 @@ class Node:
             tasks.create_task(self._supervise("transactions", transactions.run)),
             tasks.create_task(self._supervise("prices", prices.run, self.tape_ended)),
         ]
+        if not self._paced:
+            closes = CloseFeed(
+                self._broker,
+                self._queue,
+                self._settings.instruments,
+                self._settings.market.base,
+                self._clock,
+                offset_ns=self._skew_ns,
+            )
+            feeds.append(tasks.create_task(self._supervise("closes", closes.run)))
         return services, consumer, feeds
 
     async def _supervise(
         self, name: str, run: Callable[[], Awaitable[None]], done: asyncio.Event | None = None
     ) -> None:
-        backoff = Backoff(self._rng)
+        backoff = Backoff(self._rng, last_s=FEED_DELAY_S)
         await supervise(name, run, backoff, on_fault=self._health.fault)
         if done is not None:
             done.set()

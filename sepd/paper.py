@@ -134,6 +134,9 @@ class PaperBroker:
         body = order_body(intent, self._instruments[intent.instrument])
         return self._became(self._engine.place, parse_order(msgspec.to_builtins(body)))
 
+    def expect(self, intent: OrderIntent) -> None:
+        """Nothing: no account on paper outlives its process."""
+
     async def cancel(self, order_id: int) -> Outcome:
         """Cancel a pending order."""
         return self._became(self._engine.cancel, str(order_id))

@@ -20,12 +20,12 @@ from sepd.domain.account import (
     TransactionHeartbeat,
 )
 from sepd.domain.event import MarketEvent, Payload
-from sepd.domain.market import Candle, Gap, Quote
+from sepd.domain.market import Candle, Heartbeat, Quote
 from sepd.execution.executor import Executor
 from sepd.journal import Arrived, Asked, Decided, Journal
 from sepd.ports import Cache, Clock, Events, Store
 
-SOURCE = "stream"
+BUILT, FETCHED = "stream", "broker"
 LATENCIES = 1_024
 ACCOUNT = (
     OrderAccepted,
@@ -111,7 +111,8 @@ class Pipeline:
         self._journal.add(Arrived(tuple(batch)))
         newest: dict[str, Quote] = {}
         closed: dict[str, int] = {}
-        candles: list[Candle] = []
+        built: list[Candle] = []
+        fetched: list[Candle] = []
         for event in batch:
             payload = event.payload
             if isinstance(payload, Quote):
@@ -122,12 +123,16 @@ class Pipeline:
             elif isinstance(payload, ACCOUNT):
                 self._executor.offer([payload])
             for name, done in self._decider.take(payload).items():
-                candles += done
-                self._ended(name, done, payload, closed)
+                if isinstance(payload, Candle):
+                    fetched += done
+                else:
+                    built += done
+                    self._ended(name, done, payload, closed)
         self._decider.read()
         self.tally.events += len(batch)
         self._cache.put_quotes(list(newest.values()))
-        await self._keep(candles)
+        await self._keep(built, BUILT)
+        await self._keep(fetched, FETCHED)
         for name, closed_ns in closed.items():
             await self._ask(name, closed_ns)
             self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
@@ -136,16 +141,16 @@ class Pipeline:
     def _ended(
         self, name: str, candles: Sequence[Candle], payload: Payload, closed: dict[str, int]
     ) -> None:
-        """Note the time that ended `candles`; a fetched candle ends nothing now."""
-        if isinstance(payload, Candle | Gap):
+        """Note the time that ended `candles`, and whether the rule is to be asked."""
+        if not isinstance(payload, Quote | Heartbeat):
             return
         self._on_time(payload.time_ns)
         if self._decider.closes(candles):
             closed[name] = payload.time_ns
 
-    async def _keep(self, candles: Sequence[Candle]) -> None:
+    async def _keep(self, candles: Sequence[Candle], source: str) -> None:
         if candles:
-            await self._store.record_candles(candles, SOURCE)
+            await self._store.record_candles(candles, source)
             self._cache.put_candles(candles)
 
     async def _ask(self, name: str, closed_ns: int) -> None:

@@ -26,6 +26,7 @@ from sepd.api.schema import (
 from sepd.domain.time import format_time
 from sepd.execution.executor import Executor
 from sepd.feed import EventQueue, Staleness
+from sepd.market.crosscheck import Agreement
 from sepd.pipeline import Pipeline
 from sepd.ports import Clock
 from sepd.risk.book import Book
@@ -139,6 +140,7 @@ class Report:
             stale=self.staleness.stale(name),
             spread_points=None if quote is None else quote.spread,
             candles={str(g): count for g, count in self.views[name].counts().items()},
+            corrected=self.views[name].check.counts[Agreement.DIFFERENT],
         )
 
     def _positions(self) -> list[PositionStatus]:

@@ -42,12 +42,16 @@ class BrokerStatus(Struct, frozen=True):
 
 
 class InstrumentStatus(Struct, frozen=True):
-    """One instrument; its age is the time since its newest price arrived."""
+    """One instrument; its age is the time since its newest price arrived.
+
+    `corrected` counts candles that differed from the broker's own, which stand instead.
+    """
 
     last_event_age_ms: int | None
     stale: bool
     spread_points: int | None
     candles: dict[str, int]
+    corrected: int = 0
 
 
 class SignalCounts(Struct, frozen=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,14 @@ from sepd.settings import BitspaceSettings
 from sepd.signals.rule import Reading
 
 
+class Bit(NamedTuple):
+    """One candle of the segment, as far as its bit needs it: bid + ask of the close."""
+
+    time_ns: int
+    close2: int
+    bit: int
+
+
 class Series:
     """The direction plane (BITSPACE.md section 1) of complete candles, one at a time.
 
@@ -22,7 +32,7 @@ class Series:
     the segment: no window reaches across it.
 
     Args:
-        depth: newest bits of the segment that `bits` gives.
+        depth: newest bits of the segment that are kept.
         stream: makes the reading of each candle as it comes; None leaves it to `read_series`.
     """
 
@@ -33,26 +43,41 @@ class Series:
         self.reading: Reading | None = None
         self.candles = 0
         self._max_gap_ns = max_gap_candles * granularity.ns
-        self._depth = depth
         self._stream = stream
-        self._last: Candle | None = None
-        self._bit = 0
-        self._history = 0
-        self._length = 0
+        self._kept: deque[Bit] = deque(maxlen=depth)
 
     def push(self, candle: Candle) -> None:
-        """Take the next complete candle."""
-        last = self._last
-        if last is None or candle.time_ns - last.end_ns > self._max_gap_ns:
-            self.reset()
-        elif candle.close2 != last.close2:
-            self._bit = int(candle.close2 > last.close2)
-        self._last = candle
+        """Take the next complete candle, or one that stands in place of an earlier one."""
+        last = self._kept[-1] if self._kept else None
+        if last is not None and candle.time_ns <= last.time_ns:
+            self._amend(candle)
+            return
         self.candles += 1
-        self._history = (self._history << 1 | self._bit) & ((1 << self._depth) - 1)
-        self._length = min(self._length + 1, self._depth)
+        if last is None or candle.time_ns - last.time_ns - self.granularity.ns > self._max_gap_ns:
+            self.reset()
+            last = None
+        self._append(Bit(candle.time_ns, candle.close2, _direction(last, candle.close2)))
+
+    def reset(self) -> None:
+        """End the segment: the next candle begins another with bit 0."""
         if self._stream is not None:
-            row = self._stream.push(self._bit)
+            self._stream.reset()
+        self._kept.clear()
+        self.reading = None
+
+    def bits(self) -> NDArray[np.uint8]:
+        """The newest bits of the segment, oldest first, at most `depth`."""
+        return np.fromiter((kept.bit for kept in self._kept), np.uint8, len(self._kept))
+
+    def read(self, damped: tuple[int, int, int, int], steps: int) -> None:
+        """Take damped coherence, stability, entropy and polarity; 0 steps mean invalid."""
+        end_ns = self._kept[-1].time_ns + self.granularity.ns if self._kept else 0
+        self.reading = Reading(self.granularity, end_ns, Metrics(*damped)) if steps else None
+
+    def _append(self, bit: Bit) -> None:
+        self._kept.append(bit)
+        if self._stream is not None:
+            row = self._stream.push(bit.bit)
             damped = (
                 row.damped_coherence,
                 row.damped_stability,
@@ -61,26 +86,27 @@ class Series:
             )
             self.read(damped, row.steps)
 
-    def reset(self) -> None:
-        """End the segment: the next candle begins another with bit 0."""
-        if self._stream is not None:
-            self._stream.reset()
-        self._last = None
-        self._bit = self._history = self._length = 0
-        self.reading = None
+    def _amend(self, candle: Candle) -> None:
+        """Put `candle` in its place and make every bit since anew; an older one is past caring."""
+        if candle.time_ns < self._kept[0].time_ns:
+            return
+        known = {kept.time_ns: kept.close2 for kept in self._kept}
+        self.candles += candle.time_ns not in known
+        known[candle.time_ns] = candle.close2
+        first = self._kept[0].bit
+        self.reset()
+        last: Bit | None = None
+        for time_ns, close2 in sorted(known.items()):
+            bit = first if last is None else _direction(last, close2)
+            last = Bit(time_ns, close2, bit)
+            self._append(last)
 
-    def bits(self) -> NDArray[np.uint8]:
-        """The newest bits of the segment, oldest first, at most `depth`."""
-        text = f"{self._history:0{self._length}b}" if self._length else ""
-        return np.frombuffer(text.encode(), np.uint8) - ord("0")
 
-    def read(self, damped: tuple[int, int, int, int], steps: int) -> None:
-        """Take damped coherence, stability, entropy and polarity; 0 steps mean invalid."""
-        last = self._last
-        valid = steps and last is not None
-        self.reading = (
-            Reading(self.granularity, last.end_ns, Metrics(*damped)) if valid and last else None
-        )
+def _direction(last: Bit | None, close2: int) -> int:
+    """1 above the last close, 0 below, the last bit where they are equal, 0 at the beginning."""
+    if last is None:
+        return 0
+    return last.bit if close2 == last.close2 else int(close2 > last.close2)
 
 
 def read_series(series: Sequence[Series], analyser: Analyser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sepd.bitspace import Stream
 from sepd.domain.market import Candle, Gap, Granularity, Instrument, Quote
 from sepd.market.candles import CandleBuilder
+from sepd.market.crosscheck import Agreement, CrossCheck
 from sepd.settings import BitspaceSettings, MarketSettings
 from sepd.signals.rule import Reading
 from sepd.signals.series import Series, depth_of
@@ -29,6 +30,7 @@ class InstrumentView:
     ) -> None:
         granularities = market.all_granularities
         self.builder = CandleBuilder(instrument, market.base, granularities)
+        self.check = CrossCheck(self.builder)
         self.series = {
             granularity: Series(
                 granularity,
@@ -51,9 +53,15 @@ class InstrumentView:
         """Broker time passed; returns the candles that ended."""
         return self._read(self.builder.advance(time_ns))
 
-    def repair(self, candle: Candle) -> Sequence[Candle]:
-        """Take a complete base candle that was fetched; returns it and what it completes."""
-        return self._read([candle, *self.builder.preload([candle])])
+    def correct(self, candle: Candle) -> Sequence[Candle]:
+        """Take a complete base candle of the broker's: it fills a hole, or stands in for ours.
+
+        Returns it and the coarser candles as they are with it; nothing where ours is the same.
+        """
+        check = self.check.compare(candle)
+        if check.agreement is Agreement.SAME:
+            return ()
+        return self._read([candle, *check.revised])
 
     def gap(self, gap: Gap) -> None:
         """Prices were missed for good: candles over the gap stay incomplete, segments end."""

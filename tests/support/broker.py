@@ -173,6 +173,9 @@ class FakeBroker:
             told = told[:1]
         return Done(tuple(told), len(self.rows))
 
+    def expect(self, intent: OrderIntent) -> None:
+        """Client ids are kept here."""
+
     async def cancel(self, order_id: int) -> Outcome:
         return Refused("ORDER_DOESNT_EXIST", "No such order.")
 

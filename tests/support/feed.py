@@ -70,6 +70,9 @@ class ScriptedBroker:
     async def place(self, intent: OrderIntent) -> Outcome:
         raise NotImplementedError
 
+    def expect(self, intent: OrderIntent) -> None:
+        """Client ids are kept here."""
+
     async def cancel(self, order_id: int) -> Outcome:
         raise NotImplementedError
 

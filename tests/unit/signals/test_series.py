@@ -73,3 +73,29 @@ def test_a_reading_is_there_only_while_its_row_is_valid() -> None:
     assert series.reading.end_ns == 12 * M5.ns
     series.push(candle(20, 100_011))
     assert series.reading is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(-2, 2)), min_size=1, max_size=60),
+    st.data(),
+)
+def test_a_corrected_candle_leaves_the_series_as_if_it_had_come_first(
+    steps: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    period, close = 0, 100_000
+    candles = []
+    for skip, move in steps:
+        period += skip
+        close += move
+        candles.append(candle(period, close))
+    place = data.draw(st.integers(max(0, len(candles) - 13), len(candles) - 1))
+    right = candle(candles[place].time_ns // M5.ns, data.draw(st.integers(99_990, 100_010)))
+    amended, straight = streamed(), streamed()
+    for one in candles:
+        amended.push(one)
+    amended.push(right)
+    for one in (*candles[:place], right, *candles[place + 1 :]):
+        straight.push(one)
+    assert amended.reading == straight.reading
+    assert amended.bits().tolist() == straight.bits().tolist()
+    assert amended.candles == straight.candles
