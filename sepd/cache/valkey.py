@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import redis.asyncio as redis
@@ -36,17 +36,46 @@ log = structlog.get_logger(__name__)
 _QUEUED_CANDLES = 16_384
 _BATCH_CANDLES = 32
 _AWAY_S = 0.5
-_FIELDS = (
-    "time_ns", "bid_open", "bid_high", "bid_low", "bid_close",
-    "ask_open", "ask_high", "ask_low", "ask_close", "volume",
-)  # fmt: skip
 _SCHEMES = ("redis://", "rediss://", "unix://", "valkey://", "valkeys://")
 
-Row = tuple[int, int, int, int, int, int, int, int, int, int]
 _encode = msgspec.json.Encoder().encode
-_decode_rows = msgspec.json.Decoder(list[Row]).decode
 
 CandleKey = tuple[str, Granularity, int]
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A candle in its series; kept from the garbage collector, which would walk every one."""
+
+    time_ns: int
+    bid_open: int
+    bid_high: int
+    bid_low: int
+    bid_close: int
+    ask_open: int
+    ask_high: int
+    ask_low: int
+    ask_close: int
+    volume: int
+
+    def candle(self, instrument: str, granularity: Granularity) -> Candle:
+        """The candle of this row."""
+        return Candle(
+            instrument,
+            granularity,
+            self.time_ns,
+            self.bid_open,
+            self.bid_high,
+            self.bid_low,
+            self.bid_close,
+            self.ask_open,
+            self.ask_high,
+            self.ask_low,
+            self.ask_close,
+            self.volume,
+        )
+
+
+_decode_rows = msgspec.json.Decoder(list[Row]).decode
 
 
 class ValkeyCache:
@@ -168,7 +197,7 @@ class ValkeyCache:
             found = _decode_rows(b"[" + b",".join(members) + b"]")
         except msgspec.MsgspecError:  # another program wrote there
             return []
-        return [Candle(instrument, granularity, *row) for row in found]
+        return [row.candle(instrument, granularity) for row in found]
 
     async def _write(self) -> None:
         """Send one pipeline; what it held stays queued unless the server took it."""
@@ -205,7 +234,7 @@ class ValkeyCache:
             second = candle.time_ns // NS_PER_S
             row = _row(candle)
             key = f"candle:{candle.instrument}:{candle.granularity}:{second}"
-            pipeline.hset(key, mapping=dict(zip(_FIELDS, row, strict=True)))
+            pipeline.hset(key, mapping=cast("dict[Any, Any]", msgspec.structs.asdict(row)))
             pipeline.expire(key, 2 * self._length * candle.granularity.seconds)
             series = _series(candle.instrument, candle.granularity)
             pipeline.zremrangebyscore(series, second, second)
@@ -241,7 +270,7 @@ def _series(instrument: str, granularity: Granularity) -> str:
 
 
 def _row(candle: Candle) -> Row:
-    return (
+    return Row(
         candle.time_ns,
         candle.bid_open,
         candle.bid_high,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import psutil
@@ -61,7 +61,7 @@ async def test_prices_and_signals_conflate_to_the_newest(
         "time_ns": "4", "bid": "4", "ask": "6", "tradeable": "1",
     }  # fmt: skip
     assert (await client.hgetall("price:USD_JPY"))["tradeable"] == "0"
-    text = await client.get("signal:EUR_USD")
+    text = cast("str", await client.get("signal:EUR_USD"))
     assert msgspec.json.decode(text, type=Signal) == make_signal(2, action=Action.SELL)
     assert cache.ok
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from itertools import groupby
 from typing import Any
 
 import asyncpg
@@ -142,12 +141,10 @@ async def test_roll_ups_are_what_the_candle_builder_makes(
             " bid_low, bid_close, ask_open, ask_high, ask_low, ask_close, volume"
             f" FROM candles_{granularity.value.lower()} ORDER BY timestamp"
         )
-        expected = [
-            merged(granularity, start, list(parts))
-            for start, parts in groupby(
-                known, lambda c, length=granularity: length.floor(c.time_ns)
-            )
-        ]
+        periods: dict[int, list[Candle]] = {}
+        for one in known:
+            periods.setdefault(granularity.floor(one.time_ns), []).append(one)
+        expected = [merged(granularity, start, parts) for start, parts in periods.items()]
         assert [Candle("EUR_USD", granularity, *row) for row in rows] == expected
 
 
