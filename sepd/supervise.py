@@ -60,8 +60,12 @@ async def supervise(
     loop = asyncio.get_running_loop()
     while True:
         started = loop.time()
+        healthy = loop.call_later(healthy_after_s, on_fault, name, "")
         try:
-            await run()
+            try:
+                await run()
+            finally:
+                healthy.cancel()
         except TransientError as error:
             if loop.time() - started >= healthy_after_s:
                 backoff.reset()

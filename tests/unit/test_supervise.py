@@ -38,6 +38,29 @@ async def test_a_transient_fault_is_retried_and_its_end_reported() -> None:
     assert faults == [("prices", "failure 1"), ("prices", "failure 2"), ("prices", "")]
 
 
+async def test_a_fault_is_over_when_the_next_run_has_lasted_a_while() -> None:
+    faults: list[tuple[str, str]] = []
+    over = asyncio.Event()
+    runs = iter((True, False))
+
+    async def run() -> None:
+        if next(runs):
+            raise TransientError("broke")
+        await asyncio.Event().wait()
+
+    def note(name: str, sentence: str) -> None:
+        faults.append((name, sentence))
+        if not sentence:
+            over.set()
+
+    async with asyncio.TaskGroup() as group:
+        work = supervise("prices", run, quick(), on_fault=note, healthy_after_s=0.01)
+        task = group.create_task(work)
+        await over.wait()
+        task.cancel()
+    assert faults == [("prices", "broke"), ("prices", "")]
+
+
 async def test_any_other_error_ends_it() -> None:
     async def wrong() -> None:
         raise ConfigError("no such account")
