@@ -56,6 +56,7 @@ class Kind(StrEnum):
     CACHE_GONE = "cache_gone"
     CLOCK_OFF = "clock_off"
     KILL_SWITCH = "kill_switch"
+    SECOND_DAEMON = "second_daemon"
 
 
 class Fault(Struct, frozen=True):
@@ -87,6 +88,7 @@ LENGTHS: dict[Kind, tuple[float, float]] = {
     Kind.CACHE_GONE: (5.0, 60.0),
     Kind.CLOCK_OFF: (10.0, 60.0),
     Kind.KILL_SWITCH: (20.0, 120.0),
+    Kind.SECOND_DAEMON: (60.0, 600.0),
     Kind.CRASH: (0.2, 8.0),
     Kind.MACHINE_LOST: (1.0, 30.0),
     Kind.CRASH_AT_FAILPOINT: (0.2, 8.0),
@@ -98,6 +100,7 @@ WEIGHTS = dict.fromkeys(Kind, 1) | {
     Kind.LOST_REPLY: 3,
     Kind.DELAYED_APPLY: 3,
     Kind.CRASH: 2,
+    Kind.SECOND_DAEMON: 2,
 }
 SCRIPTED: dict[Kind, VenueFault] = {
     Kind.LOST_REPLY: VenueFault("drop", "P* /v3/accounts/*", when="after"),
@@ -150,6 +153,10 @@ def _one(kind: Kind, rng: random.Random, length_s: float) -> Fault:
         detail = f"{rng.choice((-60.0, -8.0, -3.0, 3.0, 8.0, 60.0, 3_600.0))}"
     elif kind is Kind.COMMIT_UNKNOWN:
         detail = str(rng.randint(1, 3))
+    elif kind is Kind.STORE_AWAY:
+        detail = rng.choice(("writes", "sessions"))
+    elif kind is Kind.HISTORY_LAGS:
+        detail = rng.choice(("newest", "between"))
     return Fault(kind, at_s, round(rng.uniform(low, high), 3), detail)
 
 

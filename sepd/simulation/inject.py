@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -34,6 +35,7 @@ class Injector:
         market: Market,
         database: Database,
         trace: Trace,
+        other: Callable[[], Machine],
     ) -> None:
         self.struck: Counter[Kind] = Counter()
         self._loop = loop
@@ -42,6 +44,9 @@ class Injector:
         self._database = database
         self._trace = trace
         self._armed: list[Fault] = []
+        self._other = other
+        self._others: list[tuple[Machine, asyncio.Task[None]]] = []
+        self._between = False
         self._lag_s = 0.0
         self._lag_until_s = 0.0
         market.middlewares.append(self._lagging)
@@ -53,8 +58,8 @@ class Injector:
             self._trace.note(f"fault {fault}")
             self._strike(fault)
 
-    def heal(self) -> None:
-        """No fault from now on."""
+    async def heal(self) -> None:
+        """No fault from now on, and one daemon."""
         now_s = self._loop.time()
         weather = self._loop.network.at(PORT)
         weather.refuse_until_s = weather.hole_until_s = weather.stall_until_s = now_s
@@ -63,8 +68,12 @@ class Injector:
         store.forget = 0
         self._lag_until_s = now_s
         self._armed.clear()
+        store.lock.away_until_s = now_s
         self._machine.skew(0)
         self._machine.attend()
+        for other, task in self._others:
+            other.rest()
+            await task
 
     def failpoint(self, name: str) -> None:
         """The daemon passes a failpoint; it may die there."""
@@ -102,6 +111,7 @@ class Injector:
             Kind.CACHE_GONE: self._cache_gone,
             Kind.CLOCK_OFF: self._clock_off,
             Kind.KILL_SWITCH: self._kill_switch,
+            Kind.SECOND_DAEMON: self._second,
         }.get(fault.kind)
         if act is None:
             return
@@ -132,6 +142,7 @@ class Injector:
 
     def _history_lags(self, fault: Fault) -> None:
         self._lag_s, self._lag_until_s = fault.seconds, self._loop.time() + 60.0
+        self._between = fault.detail == "between"
 
     @web.middleware
     async def _lagging(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -140,13 +151,23 @@ class Injector:
         if not lags or not isinstance(response, web.Response) or response.status != 200:
             return response
         assert isinstance(response.body, bytes)
-        body = msgspec.json.decode(response.body)
+        return web.json_response(self._behind(msgspec.json.decode(response.body)))
+
+    def _behind(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The record without its newest rows, or with the newest of all and a hole before it."""
         ledger = self._market.account.ledger
         shown_ns = self._market.conductor.clock.now_ns() - int(self._lag_s * 1e9)
-        shown = sum(time_ns <= shown_ns for time_ns in ledger.times)
-        body["transactions"] = [r for r in body["transactions"] if int(r["id"]) <= shown]
-        body["lastTransactionID"] = str(max(shown, int(request.query["id"])))
-        return web.json_response(body)
+        hidden = {
+            row["id"] for row, at in zip(ledger.rows, ledger.times, strict=True) if at > shown_ns
+        }
+        rows = body["transactions"]
+        if self._between and rows:
+            hidden -= {rows[-1]["id"]}
+            return body | {"transactions": [row for row in rows if row["id"] not in hidden]}
+        shown = [row for row in rows if row["id"] not in hidden]
+        first = int(rows[0]["id"]) - 1 if rows else ledger.last_id
+        last = shown[-1]["id"] if shown else str(first)
+        return body | {"transactions": shown, "lastTransactionID": last}
 
     # --- the process ---
 
@@ -166,8 +187,13 @@ class Injector:
     def _pause(self, fault: Fault) -> None:
         process = self._machine.process
         if process is not None and process.alive:
-            self._loop.freeze(process.owner)
-            self._loop.call_later(fault.seconds, self._loop.thaw, process.owner)
+            process.pause(fault.seconds)
+
+    def _second(self, fault: Fault) -> None:
+        """Another daemon on the same account, for a while."""
+        other = self._other()
+        self._others.append((other, self._loop.create_task(other.run())))
+        self._loop.call_later(fault.seconds, other.rest)
 
     def _kill_switch(self, fault: Fault) -> None:
         """While the broker is away."""
@@ -193,7 +219,13 @@ class Injector:
     # --- store and cache ---
 
     def _store_away(self, fault: Fault) -> None:
-        self._database.away_until_s = self._loop.time() + fault.seconds
+        """Its tables do not answer, or its server is gone with every session."""
+        store, until_s = self._database, self._loop.time() + fault.seconds
+        store.away_until_s = until_s
+        if fault.detail == "sessions":
+            store.lock.away_until_s = until_s
+            if store.lock.holder is not None:
+                store.lock.end(store.lock.holder.owner)
 
     def _store_slow(self, fault: Fault) -> None:
         self._database.slow_until_s = self._loop.time() + fault.seconds

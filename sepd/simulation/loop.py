@@ -153,12 +153,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class LoopClock:
-    """A `Clock` on loop time. `skew_ns` is how far a process's UTC is off."""
+    """A `Clock` on loop time.
+
+    Attributes:
+        skew_ns: how far a process's UTC is off, since `skewed_s`.
+    """
 
     def __init__(self, loop: VirtualLoop, origin_ns: int) -> None:
         self.skew_ns = 0
+        self.skewed_s = 0.0
         self._loop = loop
         self._origin_ns = origin_ns
+
+    def skew(self, skew_ns: int) -> None:
+        """Step UTC against the monotonic clock."""
+        self.skew_ns = skew_ns
+        self.skewed_s = self._loop.time()
 
     def now_ns(self) -> int:
         """UTC since 1970 as this clock tells it, ns."""

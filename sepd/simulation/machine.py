@@ -28,7 +28,7 @@ class Machine:
 
     def __init__(
         self,
-        start: Callable[[int], Process],
+        start: Callable[[], Process],
         loop: NetworkedLoop,
         trace: Trace,
         violated: Callable[[str, str], None],
@@ -49,8 +49,8 @@ class Machine:
         while not self._resting:
             self.starts += 1
             self.restart_after_s = RESTART_S
-            process = self.process = self._start(self.starts)
-            process.clock.skew_ns = self._skew_ns
+            process = self.process = self._start()
+            process.clock.skew(self._skew_ns)
             self._trace.note(f"starts {process.owner}")
             ended = await process.run()
             self._trace.note(f"{process.owner} {ended.how} {ended.why}")
@@ -96,7 +96,7 @@ class Machine:
         """The machine's UTC is off by so much."""
         self._skew_ns = skew_ns
         if self.process is not None:
-            self.process.clock.skew_ns = skew_ns
+            self.process.clock.skew(skew_ns)
 
     def _check_stopped(self, process: Process) -> None:
         if process.ended is None:

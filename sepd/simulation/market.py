@@ -11,6 +11,7 @@ from sepd.market.tape import Tape
 from sepd.simulation.loop import LoopClock, VirtualLoop
 from sepd.venue.account import Account
 from sepd.venue.app import create_app
+from sepd.venue.conductor import HEARTBEAT_NS
 from sepd.venue.config import VenueConfig
 from sepd.venue.context import VENUE
 from sepd.venue.faults import FaultScript
@@ -19,6 +20,7 @@ from sepd.venue.server import build
 PORT = 8_000
 TOKEN = "practice"  # noqa: S105 - a name on the loopback interface, not a secret
 ACCOUNT = "101-001-1000001-001"
+_BEFORE_NS = 1_000_000
 
 
 class Market:
@@ -33,7 +35,9 @@ class Market:
         self._loop = loop
         self.origin_ns = tape.start_ns
         self.conductor = build([tape], config, LoopClock(loop, tape.start_ns), "step")
-        self._times = self.conductor.playback.recording.times.tolist()
+        quoted = self.conductor.playback.recording.times.tolist()
+        beats = range(tape.start_ns + HEARTBEAT_NS, quoted[-1], HEARTBEAT_NS)
+        self._times = sorted([*quoted, *(beat_ns - _BEFORE_NS for beat_ns in beats)])
         app = create_app(self.conductor, script)
         self.middlewares = app.middlewares
         self.plan = app[VENUE].plan
@@ -59,7 +63,7 @@ class Market:
             await self._runner.cleanup()
 
     async def _play(self) -> None:
-        """Each quote at its instant."""
+        """Each quote at its instant; the venue's clock is right when it sends a heartbeat."""
         for time_ns in self._times:
             due_s = (time_ns - self.origin_ns) / 1e9
             await asyncio.sleep(max(0.0, due_s - self._loop.time()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -20,8 +21,6 @@ from sepd.settings import (
 from sepd.simulation.market import ACCOUNT, PORT, TOKEN
 from sepd.simulation.prices import BASE
 
-API_PORT = 8_080
-
 
 def settings_of(seed: int, instrument: str) -> Settings:
     """Settings under which the daemon trades often, some drawn from `seed`.
@@ -31,31 +30,54 @@ def settings_of(seed: int, instrument: str) -> Settings:
     """
     rng = random.Random(seed)  # noqa: S311 - repeatable, not secret
     zero = Decimal(0)
+    queue = rng.choice((16, 64, 1_024))
+    hold = rng.choice((1, 2, 2, 4))
     return Settings(
         mode="practice",
         instruments=(instrument,),
-        market=MarketSettings(
-            base=BASE, granularities=(Granularity.S30,), queue_events=rng.choice((16, 64, 1_024))
-        ),
+        market=MarketSettings(base=BASE, granularities=(Granularity.S30,), queue_events=queue),
         bitspace=BitspaceSettings(window=4, iterations=1, backend="numpy"),
         rule=RuleSettings(
             granularities=(BASE,),
             polarity_min=zero,
             coherence_min=zero,
             stability_min=zero,
-            hold_candles=rng.choice((1, 2, 2, 4)),
+            hold_candles=hold,
         ),
-        risk=RiskSettings(
-            risk_per_trade=Decimal("0.001"),
-            max_fills_per_hour=1_000,
-            max_loss_streak=100,
-            max_daily_loss=Decimal(1),
-            max_drawdown=Decimal(1),
-        ),
+        risk=_risk(rng),
         broker=BrokerSettings(
             api_key=SecretStr(TOKEN),
             account_id=ACCOUNT,
             rest_url=f"http://127.0.0.1:{PORT}",
         ),
-        api=ApiSettings(port=API_PORT),
+        api=ApiSettings(port=0),
     )
+
+
+def _risk(rng: random.Random) -> RiskSettings:
+    """Limits that are wide, but for one or none that soon is reached."""
+    wide: dict[str, Any] = {
+        "risk_per_trade": Decimal("0.001"),
+        "max_fills_per_hour": 1_000,
+        "max_loss_streak": 100,
+        "max_daily_loss": Decimal(1),
+        "max_drawdown": Decimal(1),
+    }
+    tight = rng.choice((*TIGHT, *({} for _ in TIGHT)))
+    return RiskSettings(**(wide | tight))
+
+
+TIGHT: tuple[dict[str, Any], ...] = (
+    {"max_units": Decimal(20_000)},
+    {"max_notional": Decimal(34_000)},
+    {"max_gross_leverage": Decimal("0.34")},
+    {"max_currency_leverage": Decimal("0.34"), "max_net_leverage": Decimal("0.34")},
+    {"max_margin_use": Decimal("0.0068")},
+    {"max_daily_loss": Decimal("0.004")},
+    {"max_drawdown": Decimal("0.004")},
+    {"max_loss_streak": 2, "cool_down_s": 240},
+    {"max_orders_per_minute": 2},
+    {"max_fills_per_hour": 8},
+    {"max_jump_pips": Decimal(12), "jump_quarantine_s": 40},
+)
+"""Limits that some seeds have; each is reached in half an hour of the sample's prices."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from enum import StrEnum
 
@@ -18,9 +18,13 @@ from sepd.risk.book import Book
 from sepd.settings import Settings
 from sepd.simulation.cache import ForgetfulCache
 from sepd.simulation.crash import Crashed
+from sepd.simulation.lease import IDLE_S, Lease
 from sepd.simulation.loop import OWNER, LoopClock
 from sepd.simulation.network import NetworkedLoop
 from sepd.simulation.store import Database, StoreLink
+
+SKEW_NS = 6_000_000_000
+NOTICE_S = 12.0
 
 
 class Exit(StrEnum):
@@ -59,6 +63,7 @@ class Process:
         loop: NetworkedLoop,
         origin_ns: int,
         seed: int,
+        on_switch: Callable[[bool], None],
     ) -> None:
         self.number = number
         self.owner = f"sepd.{number}"
@@ -68,10 +73,13 @@ class Process:
         self.ended: Ended | None = None
         self.stop = asyncio.Event()
         self.started_s = loop.time()
+        self._on_switch = on_switch
         self._settings = settings
         self._loop = loop
         self._rng = random.Random(seed * 1_000 + number)  # noqa: S311 - repeatable, not secret
         self._store = StoreLink(database)
+        self._lock = database.lock
+        self._lease = Lease(self._lock, self.owner)
         self._task: asyncio.Task[None] | None = None
         self._commands: list[asyncio.Task[None]] = []
 
@@ -79,6 +87,12 @@ class Process:
     def alive(self) -> bool:
         """Whether it still has any effect."""
         return self.ended is None and not self._store.dead
+
+    @property
+    def wrong_clock(self) -> bool:
+        """Whether its UTC has been far off for so long that it must have seen it."""
+        off = abs(self.clock.skew_ns) > SKEW_NS
+        return off and self._loop.time() > self.clock.skewed_s + NOTICE_S
 
     @property
     def book(self) -> Book | None:
@@ -107,14 +121,22 @@ class Process:
             self.ended = Ended(Exit.KILLED)
         return self.ended
 
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP for a while; the database does not wait for long."""
+        self._loop.freeze(self.owner)
+        self._loop.call_later(seconds, self._loop.thaw, self.owner)
+        if seconds > IDLE_S:
+            self._loop.call_later(IDLE_S, self._lock.end, self.owner)
+
     def kill(self, *, silently: bool) -> None:
         """SIGKILL: from this instant on it has no effect on anything.
 
         Args:
             silently: the machine is gone too, so that peers are not told.
         """
-        self._store.dead = True
+        self._store.dead = self._lease.dead = True
         self._loop.network.kill(self.owner, silently=silently)
+        self._loop.call_later(IDLE_S if silently else 0.0, self._lock.end, self.owner)
         for task in (self._task, *self._commands):
             if task is not None:
                 task.cancel()
@@ -130,9 +152,11 @@ class Process:
         assert self.node is not None
         flatten = self._rng.random() < 0.5
         await self.node.command("kill", Request(reason="simulated", flatten=flatten))
+        self._on_switch(True)
 
     async def _unkill(self) -> None:
         assert self.node is not None
+        self._on_switch(False)
         while True:
             try:
                 await self.node.command("unkill", Request())
@@ -161,6 +185,7 @@ class Process:
                 clock=self.clock,
                 timer=self.clock,
                 rng=self._rng,
+                leader=self._lease,
                 skew_ns=lambda: broker.offset.offset_ns or 0,
             )
             await self.node.run(self.stop)

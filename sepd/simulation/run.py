@@ -14,6 +14,9 @@ import structlog
 from msgspec import Struct
 
 from sepd.domain.order import OrderState
+from sepd.execution.reconcile import Kind as Difference
+from sepd.node import Node
+from sepd.risk.book import REPEATED
 from sepd.risk.day import trading_day
 from sepd.simulation.faults import Fault, draw, script, scripted
 from sepd.simulation.inject import Injector
@@ -28,9 +31,11 @@ from sepd.simulation.trace import Entry, Trace
 from sepd.simulation.watch import Violation, Watcher
 
 HEAL_S = 120.0
-CALM_S = 30.0
-_SPARE_S = HEAL_S + STOP_S + 60.0
+CALM_S = 15.0
+FRESH_MS = 10_000.0
+_SPARE_S = 2 * HEAL_S + 3 * STOP_S + 60.0
 _UNDECIDED = {OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN}
+_LATCH = {REPEATED}
 _EXECUTION = "sepd.execution."
 
 
@@ -101,9 +106,12 @@ class World:
         clock = self._market.conductor.clock
         self._content = Content(trading_day=trading_day, clock=clock)
         self._database = Database(self._content, self._rng("store"))
-        self.watcher = Watcher(self._market, self._content, self._settings, tape, self._trace)
-        self._machine = Machine(self._process, loop, self._trace, self.watcher.violated)
-        self.injector = Injector(loop, self._machine, self._market, self._database, self._trace)
+        self.watcher = Watcher(self._market, self._database, self._settings, tape, self._trace)
+        self._ledger = self._market.account.ledger
+        self._machine = self._machine_of()
+        self.injector = Injector(
+            loop, self._machine, self._market, self._database, self._trace, self._machine_of
+        )
 
     async def run(self) -> None:
         """Trade under faults, heal, settle, stop, look at what is left."""
@@ -112,9 +120,10 @@ class World:
         await self.injector.run(self._faults)
         await asyncio.sleep(max(0.0, self._length_s - self._loop.time()))
         self._trace.note("heals")
-        self.injector.heal()
+        await self.injector.heal()
+        await self._settle(self._unsettled)
         self._machine.terminate(0.5)
-        await self._settle()
+        await self._settle(lambda: self._unsettled() or self._undecided())
         self._machine.rest()
         await machine
         self.watcher.step()
@@ -138,26 +147,25 @@ class World:
             violations=tuple(self.watcher.violations),
             orders=self.watcher.orders,
             virtual_s=round(self._loop.time(), 3),
-            starts=self._machine.starts,
+            starts=len(self.watcher.processes),
             digest=self._trace.digest,
             log=tuple(self._trace.entries),
         )
 
-    async def _settle(self) -> None:
-        """Wait until daemon, store and broker agree and everything is decided."""
+    async def _settle(self, unsettled: Callable[[], str]) -> None:
+        """Trade on for a while, until the daemon runs and agrees with the broker."""
         start_s = self._loop.time()
-        end_s = start_s + HEAL_S
         released = False
-        while self._loop.time() < end_s:
+        while self._loop.time() < start_s + HEAL_S:
             await asyncio.sleep(0.5)
             if not released and self._recovered():
                 self.injector.release_switch()
                 released = True
-            trades = self._loop.time() >= start_s + CALM_S
-            if released and trades and not self._unsettled():
+            calm = self._loop.time() >= start_s + CALM_S
+            if released and calm and not unsettled():
                 self._trace.note("settled")
                 return
-        why = self._unsettled() or "it settled too late"
+        why = unsettled() or "it settled too late"
         self.watcher.violated("ends_running_or_halted", f"{HEAL_S:g} s after the last fault {why}")
 
     def _recovered(self) -> bool:
@@ -169,28 +177,53 @@ class World:
         process = self._machine.process
         if process is None or not self._recovered() or process.node is None:
             return "the daemon does not run"
-        state = process.node.status().state
-        if state != "running":
-            return f"the daemon is {state}: {process.node.status().last_error}"
-        books = self._content.books(ACCOUNT)
-        if books.account.last_transaction_id != self._market.account.ledger.last_id:
+        status = process.node.status()
+        if status.state not in {"running", "degraded"} or self._faulty(process.node):
+            return f"the daemon is {status.state}: {status.last_error}"
+        for name, seen in status.instruments.items():
+            if seen.stale or seen.last_event_age_ms is None or seen.last_event_age_ms > FRESH_MS:
+                return f"the price of {name} is {seen.last_event_age_ms} ms old"
+        if self._content.books(ACCOUNT).account.last_transaction_id != self._ledger.last_id:
             return "the store is behind the broker"
-        undecided = [key for key, order in books.orders.items() if order.state in _UNDECIDED]
-        if undecided:
-            return f"orders are undecided: {', '.join(undecided)}"
-        blocked = {key for key, causes in process.book.blocked.items() if causes}  # type: ignore[union-attr]
-        return f"entries are blocked: {sorted(blocked)}" if blocked else ""
+        orders = process.node._executor.orders
+        unknown = [order.intent.id for order in orders if order.state in _UNDECIDED]
+        if unknown:
+            return f"orders are undecided: {', '.join(unknown)}"
+        blocked = [name for name, causes in process.node._book.blocked.items() if causes - _LATCH]
+        return f"entries are blocked: {blocked}" if blocked else ""
 
-    def _process(self, number: int) -> Process:
+    def _faulty(self, node: Node) -> bool:
+        """Whether the daemon knows of a fault that only time does not heal.
+
+        A commit whose answer was lost leaves an intent that was never sent and that the next
+        recovery clears up; until then it is a difference that is explained.
+        """
+        faults = dict(node._health.faults)
+        if faults.get("account", "").endswith(f": {Difference.UNDECIDED_ORDER}."):
+            del faults["account"]
+        return bool(faults)
+
+    def _undecided(self) -> str:
+        """After a recovery, and the quiet window, the store knows of every order."""
+        orders = self._content.books(ACCOUNT).orders
+        left = [name for name, order in orders.items() if order.state in _UNDECIDED]
+        return f"the store does not know of {', '.join(left)}" if left else ""
+
+    def _machine_of(self) -> Machine:
+        """A machine for the daemon, or for another one."""
+        return Machine(self._process, self._loop, self._trace, self.watcher.violated)
+
+    def _process(self) -> Process:
         process = Process(
-            number,
+            len(self.watcher.processes) + 1,
             self._settings,
             self._database,
             self._loop,
             self._market.origin_ns,
             self._seed,
+            self.watcher.switched,
         )
-        self.watcher.process = process
+        self.watcher.processes.append(process)
         return process
 
     def _rng(self, purpose: str) -> random.Random:

@@ -15,9 +15,10 @@ from sepd.domain.event import MarketEvent
 from sepd.domain.market import Candle, Granularity
 from sepd.domain.order import OrderIntent, OrderState
 from sepd.domain.signal import Signal
-from sepd.errors import TransientError
+from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import JournalRecord, StoredState, StoredTotals
 from sepd.simulation.crash import Crashed
+from sepd.simulation.lease import Lock
 from sepd.storage.memory import AccountBooks, MemoryStore
 
 COMMIT_S = 0.001
@@ -45,6 +46,7 @@ class Database:
     def __init__(self, content: Content, rng: random.Random) -> None:
         self.content = content
         self.rng = rng
+        self.lock = Lock()
         self.away_until_s = 0.0
         self.slow_until_s = 0.0
         self.full_until_s = 0.0
@@ -56,6 +58,7 @@ class StoreLink:
 
     def __init__(self, database: Database) -> None:
         self.dead = False
+        self._epoch = 0
         self._database = database
         self._content = database.content
         self._loop = asyncio.get_running_loop()
@@ -67,6 +70,7 @@ class StoreLink:
 
     def lead(self, epoch: int) -> None:
         """Carry our epoch."""
+        self._epoch = epoch
 
     async def open(self) -> None:
         """Connect."""
@@ -122,6 +126,7 @@ class StoreLink:
     async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
         """Commit."""
         await self._begin()
+        self._hold_epoch()
         opened = await self._content.record_baseline(account_id, snapshot)
         await self._end()
         return opened
@@ -129,6 +134,7 @@ class StoreLink:
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
         """Commit."""
         await self._begin()
+        self._hold_epoch()
         await self._content.commit_intent(intent, signal, snapshot)
         await self._end(may_forget=True)
 
@@ -137,12 +143,14 @@ class StoreLink:
     ) -> None:
         """Commit."""
         await self._begin()
+        self._hold_epoch()
         await self._content.record_order_state(intent_id, state, order_id, reason)
         await self._end(may_forget=True)
 
     async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
         """Commit."""
         await self._begin()
+        self._hold_epoch()
         applied = await self._content.apply_account_event(account_id, event)
         await self._end(may_forget=True)
         return applied
@@ -150,6 +158,7 @@ class StoreLink:
     async def record_kill(self, account_id: str, reason: str) -> None:
         """Commit."""
         await self._begin()
+        self._hold_epoch()
         await self._content.record_kill(account_id, reason)
         await self._end()
 
@@ -177,6 +186,10 @@ class StoreLink:
         if self._away:
             await asyncio.sleep(self._pause_s())
             raise TransientError("The database does not answer.")
+
+    def _hold_epoch(self) -> None:
+        if self._epoch != self._database.lock.epoch:
+            raise InvariantViolated("Another sepd leads this account; nothing was written.")
 
     async def _end(self, *, may_forget: bool = False) -> None:
         """On the way back."""

@@ -18,12 +18,14 @@ from msgspec import Struct
 from sepd.domain.market import Candle
 from sepd.domain.order import OrderIntent, Purpose
 from sepd.market.tape import Tape
+from sepd.risk.book import Book
 from sepd.settings import Settings
+from sepd.simulation.limits import Record, broken
 from sepd.simulation.market import ACCOUNT, PORT, Market
 from sepd.simulation.network import Pipe
 from sepd.simulation.prices import BASE, STEP_NS
 from sepd.simulation.process import Process
-from sepd.simulation.store import Content
+from sepd.simulation.store import Database
 from sepd.simulation.trace import Trace
 from sepd.venue.ledger import Row
 
@@ -46,13 +48,13 @@ class Watcher:
     """Checks as the simulation goes on; `violations` is what it found."""
 
     def __init__(
-        self, market: Market, content: Content, settings: Settings, tape: Tape, trace: Trace
+        self, market: Market, database: Database, settings: Settings, tape: Tape, trace: Trace
     ) -> None:
         self.violations: list[Violation] = []
-        self.process: Process | None = None
+        self.processes: list[Process] = []
         self.orders = 0
         self._market = market
-        self._content = content
+        self._content = database.content
         self._settings = settings
         self._trace = trace
         self._ledger = market.account.ledger
@@ -60,15 +62,18 @@ class Watcher:
         self._quotes = set(zip(*tape.columns, strict=True))
         self._candles = true_candles(tape)
         self._rows = 0
-        self._balances: list[Decimal | None] = [None]
+        self._record = Record(Decimal(0))
+        self._killed = False
+        self._entries: list[tuple[str, int]] = []
+        self._since: dict[str, int] = {}
+        self._lock = database.lock
         self._created: Counter[str] = Counter()
         self._closes: Counter[int] = Counter()
         self._written: set[str] = set()
         self._closed: Counter[int] = Counter()
         self._intents: dict[str, tuple[OrderIntent, bytes]] = {}
         self._applied = 0
-        self._recovered = 0
-        self._believed: tuple[int, int] = (0, 0)
+        self._believed: dict[int, int] = {}
 
     def violated(self, rule: str, what: str) -> None:
         """Note a violation."""
@@ -90,6 +95,11 @@ class Watcher:
             self._check_store()
         self._check_belief()
 
+    def switched(self, killed: bool) -> None:
+        """The operator was told that the kill switch is latched, or asks to release it."""
+        self._trace.note("killed" if killed else "unkill")
+        self._killed = killed
+
     # --- what leaves a process ---
 
     def on_write(self, pipe: Pipe, data: bytes) -> None:
@@ -97,6 +107,8 @@ class Watcher:
         if pipe.port != PORT or not pipe.client or data[:1] != b"P":
             return
         close = _CLOSE.match(data)
+        if self._lock.leader != pipe.owner:
+            self.violated("one_sender", f"{pipe.owner} sends, {self._lock.leader} leads")
         if close:
             self._on_close(int(close[1]))
         elif data.startswith(b"POST ") and b"/orders " in data[:200]:
@@ -131,8 +143,8 @@ class Watcher:
         if now_ns >= intent.expires_ns + _SKEW_NS:
             late_s = (now_ns - intent.expires_ns) / _S
             self.violated("no_expired_entry", f"{intent.id} leaves {late_s:.2f} s after its expiry")
-        if killed := self._content.books(ACCOUNT).account.killed:
-            self.violated("no_entry_while_killed", f"{intent.id} leaves although killed: {killed}")
+        if self._killed:
+            self.violated("no_entry_while_killed", f"{intent.id} leaves although killed")
         if Decimal(order["units"]) != intent.units:
             self.violated("intent_is_order", f"{intent.id} asks for {order['units']} units")
         for key in ("priceBound", "stopLossOnFill", "tradeClientExtensions"):
@@ -165,17 +177,30 @@ class Watcher:
             self.violated("no_stale_entry", f"{intent.id} rests on a price {age_ns / _S:.1f} s old")
         if intent.stop_loss is None or intent.price_bound is None:
             self.violated("entry_is_protected", f"{intent.id} has no stop or bound")
-        if abs(intent.units) > self._settings.risk.max_units:
-            self.violated("exposure", f"{intent.id} is for {intent.units} units")
-        if self._content.books(ACCOUNT).account.killed:
+        if self._killed:
             self.violated("no_entry_while_killed", f"{intent.id} is committed although killed")
+        self._check_limits(intent, quote["ask"])
+
+    def _check_limits(self, intent: OrderIntent, ask: int) -> None:
+        owner, risk = self._lock.leader, self._settings.risk
+        pair = self._market.account.market.instruments[intent.instrument]
+        price, since = ask * pair.point, self._since.get(owner, 0)
+        for what in broken(intent, price, pair.margin_rate, self._record, risk, since):
+            self.violated("limits", f"{intent.id} is decided with {what}")
+        self._entries.append((owner, intent.created_ns))
+        minute_ns = intent.created_ns - 60 * _S
+        sent = sum(name == owner and at_ns > minute_ns for name, at_ns in self._entries)
+        if sent > risk.max_orders_per_minute:
+            self.violated("limits", f"{intent.id} is entry {sent} in a minute")
+        for process in self.processes:
+            if process.owner == owner and process.wrong_clock:
+                self.violated("no_entry_on_wrong_clock", f"{intent.id} is decided on it")
 
     # --- what the broker did ---
 
     def _on_row(self, row: Row) -> None:
         self._trace.note(f"broker {describe(row)}")
-        balance = row.get("accountBalance")
-        self._balances.append(Decimal(balance) if balance else self._balances[-1])
+        self._record.add(row, self._ledger.times[int(row["id"]) - 1])
         kind, reason = row["type"], row.get("reason", "")
         if kind in {"MARKET_ORDER", "MARKET_ORDER_REJECT"}:
             self.orders += 1
@@ -227,7 +252,7 @@ class Watcher:
         if at > self._ledger.last_id:
             self.violated("store_equals_broker", f"the store stands at {at}, which does not exist")
             return
-        expected = self._balances[at]
+        expected = self._record.balances[at]
         if books.account.balance != expected:
             self.violated(
                 "store_equals_broker",
@@ -245,18 +270,20 @@ class Watcher:
 
     def _check_belief(self) -> None:
         """A process that claims to have applied everything has the broker's account in memory."""
-        process = self.process
-        if process is None or not process.alive or process.book is None:
-            return
-        if process.number > self._recovered:
-            self._recovered = process.number
-            self._trace.note(f"{process.owner} runs")
-        book = process.book
+        for process in self.processes:
+            if process.alive and process.book is not None:
+                self._check_book(process, process.book)
+
+    def _check_book(self, process: Process, book: Book) -> None:
         applied = book.last_transaction_id
-        state = (process.number, applied)
-        if state == self._believed or applied != self._ledger.last_id:
+        if process.number not in self._believed:
+            self._trace.note(f"{process.owner} runs from {applied}")
+            self._since[process.owner] = applied
+        elif applied == self._believed[process.number]:
             return
-        self._believed = state
+        self._believed[process.number] = applied
+        if applied != self._ledger.last_id:
+            return
         if book.balance != self._book.balance:
             self.violated(
                 "memory_equals_broker",

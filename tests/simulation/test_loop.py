@@ -82,7 +82,7 @@ def test_a_frozen_process_does_nothing_and_then_everything_that_came_due() -> No
 def test_a_skewed_clock_is_off_and_its_durations_are_not() -> None:
     loop = VirtualLoop()
     clock = LoopClock(loop, 1_000 * S)
-    clock.skew_ns = -3 * S
+    clock.skew(-3 * S)
 
     async def main() -> None:
         await asyncio.sleep(2)
