@@ -53,7 +53,8 @@ class Executor:
         fence: called right before sending; a non-empty answer is why the order may not be sent.
         observe: told of every order that changed.
         last_transaction_id: newest id that the store has applied.
-        workers: orders on their way at the same time; 1 makes transaction ids deterministic.
+        workers: entries on their way at the same time; 1 makes transaction ids deterministic.
+            Exits have workers of their own, a quarter as many.
         queue: entries that may wait; more are refused. Exits are never refused.
         exits: where exits are kept that the database cannot take; None sends none without it.
     """
@@ -97,8 +98,8 @@ class Executor:
         self._adopted: deque[str] = deque()
         self._ended: deque[str] = deque()
         self._kept: set[str] = set()
-        self._waiting: asyncio.PriorityQueue[tuple[int, int, str]] = asyncio.PriorityQueue()
-        self._numbered = 0
+        self._entries: asyncio.Queue[str] = asyncio.Queue()
+        self._leaving: asyncio.Queue[str] = asyncio.Queue()
         self._unfinished = 0
         self._group: asyncio.TaskGroup | None = None
 
@@ -133,8 +134,10 @@ class Executor:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._transactions.run(), name="execution.apply")
-            for number in range(self._workers):
-                group.create_task(self._work(), name=f"execution.work.{number}")
+            for _ in range(self._workers):
+                group.create_task(self._work(self._entries), name="execution.entries")
+            for _ in range(-(-self._workers // 4)):
+                group.create_task(self._work(self._leaving), name="execution.exits")
             while self._adopted:
                 await self._step(self._adopted.popleft(), machine.Recovered())
 
@@ -143,16 +146,15 @@ class Executor:
         failpoint("submit.before_reserve")
         if intent.id in self._orders:
             return "duplicate_intent"
-        if intent.purpose is Purpose.ENTRY and self._waiting.qsize() >= self._queue:
+        if intent.purpose is Purpose.ENTRY and self._entries.qsize() >= self._queue:
             return "queue_full"
         self._orders[intent.id] = Order(intent)
         self._jobs[intent.id] = Job(intent, signal, snapshot)
         self._ledger.reserve(intent)
         failpoint("submit.after_reserve")
-        self._numbered += 1
         self._unfinished += 1
-        urgency = 0 if intent.purpose is Purpose.EXIT else 1
-        self._waiting.put_nowait((urgency, self._numbered, intent.id))
+        leaving = intent.purpose is Purpose.EXIT
+        (self._leaving if leaving else self._entries).put_nowait(intent.id)
         failpoint("submit.after_enqueue")
         return ""
 
@@ -180,9 +182,9 @@ class Executor:
         self._transactions.note(transaction_id)
         await self._transactions.settle(lambda: not self._unfinished)
 
-    async def _work(self) -> None:
+    async def _work(self, waiting: asyncio.Queue[str]) -> None:
         while True:
-            _, _, intent_id = await self._waiting.get()
+            intent_id = await waiting.get()
             failpoint("work.dequeued")
             answer = await make_durable(self._store, self._exits, self._jobs[intent_id])
             if isinstance(answer, machine.Committed) and not answer.stored:

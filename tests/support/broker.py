@@ -73,6 +73,7 @@ class FakeBroker:
         self.fail_scans = 0
         self.hidden_scans = 0
         self.latency_s = 0.0
+        self.held = 0
         self.hold: asyncio.Event | None = None
 
     @property
@@ -137,6 +138,8 @@ class FakeBroker:
     async def place(self, intent: OrderIntent) -> Outcome:
         await asyncio.sleep(self.latency_s)
         if self.hold:
+            self.held += 1
+            self.scanned()
             await self.hold.wait()
         self.placed.append(intent)
         outcome = self._deal(intent)

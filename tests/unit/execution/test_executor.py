@@ -18,7 +18,7 @@ from sepd.execution.reconcile import Remedy, audit, recover
 from sepd.risk.book import Book
 from tests.support.broker import FakeBroker, Fault
 from tests.support.store import FaultyStore
-from tests.support.trading import EUR_USD, NOON, PAIRS, S, make_entry, make_signal
+from tests.support.trading import ACCOUNT, EUR_USD, NOON, PAIRS, S, make_entry, make_signal
 
 FAST = Timing(quiet_window_s=0.01, grace_s=0.005, retry_s=0.001)
 
@@ -73,6 +73,10 @@ class Desk:
             while not condition():
                 self.turned.clear()
                 await self.turned.wait()
+
+    async def until_held(self, count: int) -> None:
+        """Let so many requests hang at the broker."""
+        await self.until(lambda: self.broker.held == count)
 
     def state(self, name: str) -> OrderState:
         return self.store.state(name)
@@ -326,6 +330,25 @@ async def test_a_full_queue_refuses_entries_and_takes_exits(desk: Desk) -> None:
     async with desk.running():
         await desk.executor.drain()
     assert len(desk.broker.placed) == 256
+
+
+async def test_an_exit_does_not_wait_for_entries_that_hang(desk: Desk) -> None:
+    async with desk.running():
+        await desk.enter(0)
+        await desk.executor.drain()
+        (trade,) = desk.book.trades.values()
+        hung = desk.broker.hold = asyncio.Event()
+        for number in range(1, 20):
+            await desk.enter(number)
+        await desk.until_held(8)
+        desk.broker.hold = None
+        signal = make_signal(99)
+        exit_ = exit_intent(ACCOUNT, signal.id, trade, now_ns=NOON, checkpoint=3)
+        await desk.executor.submit(exit_, signal, b"{}")
+        await desk.until(lambda: trade.trade_id not in desk.book.trades)
+        assert len(desk.broker.placed) == 2
+        hung.set()
+        await desk.executor.drain()
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST_REPLY, Fault.LOST_REQUEST])

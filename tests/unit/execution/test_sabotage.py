@@ -128,6 +128,12 @@ SABOTAGES = (
         "pass",
     ),
     Sabotage(
+        "exits wait behind entries",
+        "execution/executor.py",
+        "(self._leaving if leaving else self._entries).put_nowait(intent.id)",
+        "self._entries.put_nowait(intent.id)",
+    ),
+    Sabotage(
         "a stored intent is sent again",
         "execution/durable.py",
         'return NotCommitted("duplicate_intent")',
