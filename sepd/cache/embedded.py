@@ -63,6 +63,12 @@ class EmbeddedRedis:
         self._folder.open()
         try:
             await self._start()
+        except OSError as error:
+            await self.close()
+            raise ConfigError(
+                f"The embedded Redis server cannot be run in {self._folder.path}: {error.strerror}. "
+                "Choose another folder with data_dir."
+            ) from None
         except BaseException:
             await self.close()
             raise

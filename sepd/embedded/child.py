@@ -72,12 +72,13 @@ class DataFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._take_lock()
         except OSError as error:
+            self.close()
             raise ConfigError(
                 f"The data folder {self.path} cannot be written: {error.strerror}. "
                 "Choose another with data_dir, or give this user the right to write there."
             ) from None
-        self._take_lock()
 
     def _take_lock(self) -> None:
         try:

@@ -42,11 +42,19 @@ class EmbeddedPostgres:
     Args:
         folder: made where missing; only one process can use it at a time.
         options: PostgreSQL settings that differ from ours.
+        programs: folder of another PostgreSQL's programs; None takes the newest of the wheel.
     """
 
-    def __init__(self, folder: Path, options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: dict[str, str] | None = None,
+        *,
+        programs: Path | None = None,
+    ) -> None:
         self._folder = child.DataFolder(folder)
         self._options = _SETTINGS | (options or {})
+        self._programs = programs or _bin()
         self._account = child.Account()
         self._process: Process | None = None
         self._socket = Path()
@@ -87,6 +95,12 @@ class EmbeddedPostgres:
         try:
             await self._start()
             await self._create_database()
+        except OSError as error:
+            await self.close()
+            raise ConfigError(
+                f"The embedded PostgreSQL cannot be run in {self._folder.path}: {error.strerror}. "
+                "Choose another folder with data_dir."
+            ) from None
         except BaseException:
             await self.close()
             raise
@@ -116,7 +130,7 @@ class EmbeddedPostgres:
 
     async def _run(self, program: str, *arguments: str) -> Process:
         return await child.start(
-            [str(_bin() / program), *arguments],
+            [str(self._programs / program), *arguments],
             death=signal.SIGINT,
             account=self._account,
             log=self._log,
