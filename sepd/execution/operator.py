@@ -48,8 +48,23 @@ async def kill(desk: Desk, reason: str, *, flatten: bool) -> None:
     log.warning("killed", reason=reason, flatten=flatten)
     async with asyncio.TaskGroup() as group:
         group.create_task(_latch(desk, reason))
-        group.create_task(_stand_down(desk, flatten))
+        group.create_task(stand_down(desk, flatten=flatten))
     failpoint("kill.after")
+
+
+async def stand_down(desk: Desk, *, flatten: bool) -> None:
+    """Cancel what waits at the broker, and close all trades if asked, until it has answered.
+
+    Part of `kill`, and to be repeated at a start with the switch latched: the process that was
+    killed may have ended in the middle of it.
+    """
+    snapshot = await _insist(desk, desk.broker.account)
+    for order in snapshot.orders:
+        if order.kind not in DEPENDENT:
+            await _cancel(desk, order.order_id)
+            failpoint("kill.cancelled")
+    if flatten:
+        await _flatten(desk, snapshot)
 
 
 async def unkill(desk: Desk) -> None:
@@ -105,16 +120,6 @@ async def _latch(desk: Desk, reason: str) -> None:
     account_id = desk.broker.account_id
     await _insist(desk, lambda: desk.store.record_kill(account_id, reason))
     failpoint("kill.latched")
-
-
-async def _stand_down(desk: Desk, flatten: bool) -> None:
-    snapshot = await _insist(desk, desk.broker.account)
-    for order in snapshot.orders:
-        if order.kind not in DEPENDENT:
-            await _cancel(desk, order.order_id)
-            failpoint("kill.cancelled")
-    if flatten:
-        await _flatten(desk, snapshot)
 
 
 async def _cancel(desk: Desk, order_id: int) -> None:

@@ -13,7 +13,7 @@ from sepd.domain.account import AccountSnapshot, PendingOrder
 from sepd.domain.order import Done, OrderState, Outcome, Refused, Unsent
 from sepd.errors import TransientError
 from sepd.execution.executor import Executor, Timing
-from sepd.execution.operator import Desk, kill, unkill
+from sepd.execution.operator import Desk, kill, stand_down, unkill
 from sepd.execution.reconcile import recover
 from sepd.risk.book import REPEATED, Book
 from tests.support.broker import FakeBroker, Fault
@@ -139,6 +139,17 @@ async def test_flattening_insists_until_the_broker_has_the_exit(desk: Desk) -> N
             await asyncio.sleep(0)
         await desk.executor.drain()
     assert not desk.broker.open_trades
+
+
+async def test_a_kill_cut_short_is_finished_at_the_next_start(desk: Desk) -> None:
+    assert isinstance(desk.broker, SulkingBroker)
+    async with running(desk):
+        await enter(desk)
+        await desk.executor.drain()
+        desk.ledger.killed = "operator"
+        await stand_down(desk, flatten=False)
+    assert desk.broker.cancels == [900, 900]
+    assert desk.broker.stops
 
 
 async def test_release_is_kept_too(desk: Desk) -> None:
