@@ -66,7 +66,7 @@ class EmbeddedRedis:
         except OSError as error:
             await self.close()
             raise ConfigError(
-                f"The embedded Redis server cannot be run in {self._folder.path}: {error.strerror}. "
+                f"The embedded Redis cannot be run in {self._folder.path}: {error.strerror}. "
                 "Choose another folder with data_dir."
             ) from None
         except BaseException:

@@ -344,3 +344,9 @@ ON CONFLICT DO NOTHING
 
 -- name: drop_blocks
 DELETE FROM candle_blocks
+
+-- name: record_config
+INSERT INTO config_versions (version, body) VALUES ($1, $2) ON CONFLICT DO NOTHING
+
+-- name: config
+SELECT body FROM config_versions WHERE version = $1

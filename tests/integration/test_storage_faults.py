@@ -1,0 +1,184 @@
+"""The store when its line is cut, its server killed or frozen: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sepd.domain.account import BalanceChanged, OrderFilled, TradeOpen
+from sepd.errors import InvariantViolated, TransientError
+from sepd.storage.embedded import EmbeddedPostgres
+from sepd.storage.migrate import migrate
+from sepd.storage.postgres import PostgresStore
+from tests.support.storage import candle, kill, processes, quotes, store_at
+from tests.support.trading import ACCOUNT, NOON, make_entry, make_signal
+from tests.support.unix_proxy import UnixProxy
+
+
+async def test_a_lost_answer_to_a_batch_doubles_nothing(
+    postgres_line: tuple[UnixProxy, str],
+) -> None:
+    line, url = postgres_line
+    store = store_at(url)
+    await store.open()
+    await store.record_events(quotes(0, 100))
+    line.lose_reply_to = b"COMMIT"
+    with pytest.raises(TransientError):
+        await store.flush()
+    assert store.fault
+    await store.flush()
+    assert (line.lost, store.fault) == (1, "")
+    assert (await store.totals(ACCOUNT)).ticks == 100
+    await store.close()
+
+
+async def test_the_writer_goes_on_by_itself_after_cuts(
+    postgres_line: tuple[UnixProxy, str],
+) -> None:
+    line, url = postgres_line
+    store = store_at(url)
+    await store.open()
+    async with asyncio.TaskGroup() as tasks:
+        writer = tasks.create_task(store.run())
+        for first in range(0, 5_000, 100):
+            await store.record_events(quotes(first, 100))
+            await store.record_candles([candle(first)], "tape")
+            if first % 500 == 0:
+                line.cut()
+            await asyncio.sleep(0)
+        await store.flush()
+        writer.cancel()
+    totals = await store.totals(ACCOUNT)
+    assert (totals.ticks, totals.candles) == (5_000, 50)
+    await store.close()
+
+
+async def test_a_lost_answer_to_an_intent_is_looked_up(
+    postgres_line: tuple[UnixProxy, str],
+) -> None:
+    line, url = postgres_line
+    store = store_at(url)
+    await store.open()
+    signal_, other = make_signal(1), make_signal(2)
+    await store.commit_intent(make_entry(signal_), signal_, b"risk")
+    line.lose_reply_to = make_entry(other).id.encode()
+    await store.commit_intent(make_entry(other), other, b"risk")
+    assert line.lost == 1
+    assert len((await store.load_state(ACCOUNT)).orders) == 2
+    with pytest.raises(InvariantViolated, match="exists already"):
+        await store.commit_intent(make_entry(other), other, b"risk")
+    await store.close()
+
+
+async def test_an_event_is_applied_wholly_or_not_at_all(
+    postgres_line: tuple[UnixProxy, str],
+) -> None:
+    line, url = postgres_line
+    store = store_at(url)
+    await store.open()
+    signal_ = make_signal(1)
+    intent = make_entry(signal_)
+    await store.commit_intent(intent, signal_, b"risk")
+    fill = OrderFilled(
+        1, NOON, 1, "EUR_USD", Decimal(1000), 110_000, "MARKET_ORDER", Decimal(0), Decimal(0),
+        Decimal(0), Decimal(50_000), intent.id, opened=TradeOpen(1, Decimal(1000), 110_000),
+    )  # fmt: skip
+    for statement in (b"INSERT INTO fills", b"INSERT INTO trading_results"):
+        line.lose_reply_to = statement
+        with pytest.raises(TransientError):
+            await store.apply_account_event(ACCOUNT, fill)
+        state = await store.load_state(ACCOUNT)
+        assert (state.balance, state.positions, state.last_transaction_id) == (None, (), 0)
+    assert await store.apply_account_event(ACCOUNT, fill)
+    assert not await store.apply_account_event(ACCOUNT, fill)
+    assert [position.trade_id for position in (await store.load_state(ACCOUNT)).positions] == [1]
+    await store.close()
+
+
+async def test_orders_kills_and_transactions_do_not_undo_each_other(
+    postgres_store: PostgresStore,
+) -> None:
+    async def send() -> None:
+        for number in range(40):
+            signal_ = make_signal(number)
+            await postgres_store.commit_intent(make_entry(signal_), signal_, b"risk")
+
+    async def follow() -> None:
+        for number in range(1, 41):
+            event = BalanceChanged(number, NOON, "FEE", Decimal(-1), Decimal(100 - number))
+            await postgres_store.apply_account_event(ACCOUNT, event)
+
+    async def kill_switch() -> None:
+        for number in range(40):
+            await postgres_store.record_kill(ACCOUNT, f"reason {number}")
+
+    async with asyncio.TaskGroup() as tasks:
+        for work in (send(), follow(), kill_switch()):
+            tasks.create_task(work)
+    state = await postgres_store.load_state(ACCOUNT)
+    assert (state.killed, state.balance, len(state.orders)) == ("reason 39", Decimal(60), 40)
+    assert state.last_transaction_id == 40
+
+
+async def test_all_that_was_acknowledged_survives_a_killed_server(tmp_path: Path) -> None:
+    async with EmbeddedPostgres(tmp_path) as server:
+        await migrate(server.url)
+        store = store_at(server.url)
+        await store.open()
+        for number in range(20):
+            signal_ = make_signal(number)
+            await store.commit_intent(make_entry(signal_), signal_, b"risk")
+        await store.record_events(quotes(0, 100))
+        await store.flush()
+        await kill(server)
+        with pytest.raises(TransientError):
+            await store.commit_intent(make_entry(make_signal(99)), make_signal(99), b"risk")
+        await store.close()
+    async with EmbeddedPostgres(tmp_path) as server:
+        store = store_at(server.url)
+        await store.open()
+        totals = await store.totals(ACCOUNT)
+        assert (totals.intents, totals.ticks) == (20, 100)
+        await store.close()
+
+
+async def test_a_frozen_server_is_a_fault_within_the_deadline(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    store = store_at(own_postgres.url, timeout_s=0.3)
+    await store.open()
+    held = processes(own_postgres)
+    for process in held:
+        process.suspend()
+    try:
+        with pytest.raises(TransientError, match="did not answer in time"):
+            await store.commit_intent(make_entry(make_signal(1)), make_signal(1), b"risk")
+        with pytest.raises(TransientError, match="did not answer in time"):
+            await store.load_state(ACCOUNT)
+        await store.record_events(quotes(0, 1))
+        with pytest.raises(TransientError, match="did not answer in time"):
+            await store.flush()
+        assert store.fault
+    finally:
+        for process in held:
+            process.resume()
+    await store.flush()
+    assert store.fault == ""
+    assert (await store.totals(ACCOUNT)).ticks == 1
+    await store.close()
+
+
+async def test_rows_that_cannot_be_written_at_the_end_are_counted(
+    own_postgres: EmbeddedPostgres,
+) -> None:
+    store = store_at(own_postgres.url, timeout_s=0.5)
+    await store.open()
+    await store.record_events(quotes(0, 7))
+    psutil.Process(own_postgres.pid).send_signal(signal.SIGQUIT)
+    with pytest.raises(TransientError, match="7 rows could not be written"):
+        await store.close()
