@@ -247,7 +247,9 @@ class Store(Protocol):
         ...
 
     async def record_candles(self, candles: Sequence[Candle], source: str) -> None:
-        """Queue candles (table market_data); the same candle twice is stored once."""
+        """Queue candles (table market_data). Of two of one start the first stays, but any other
+        takes the place of one that was built from quotes (source `stream`).
+        """
         ...
 
     async def record_journal(self, record: JournalRecord) -> None:

@@ -25,6 +25,8 @@ from sepd.ports import (
 )
 from sepd.storage import books, lines
 
+BUILT = "stream"  # source of candles that were built from quotes
+
 
 class AccountBooks(Struct):
     """Lines of one account."""
@@ -51,7 +53,7 @@ class MemoryStore:
         self._clock = clock
         self._keep_quotes = keep_quotes
         self._books: dict[str, AccountBooks] = {}
-        self._candles: dict[tuple[str, Granularity, int], Candle] = {}
+        self._candles: dict[tuple[str, Granularity, int], tuple[Candle, str]] = {}
         self._ticks = 0
         self.quotes: list[Quote] = []
         self.intents: dict[str, tuple[OrderIntent, bytes]] = {}
@@ -85,11 +87,13 @@ class MemoryStore:
         if self._keep_quotes:
             self.quotes.extend(quotes)
 
-    async def record_candles(self, candles: Sequence[Candle], source: str) -> None:  # noqa: ARG002
-        """Keep candles; of two of one start the first stays."""
+    async def record_candles(self, candles: Sequence[Candle], source: str) -> None:
+        """Keep candles; of two of one start the first stays, unless it was built from quotes."""
         for candle in candles:
             key = (candle.instrument, candle.granularity, candle.time_ns)
-            self._candles.setdefault(key, candle)
+            known = self._candles.get(key)
+            if known is None or (known[1] == BUILT and source != BUILT):
+                self._candles[key] = (candle, source)
 
     async def record_journal(self, record: JournalRecord) -> None:
         """Keep a journal record."""
@@ -217,7 +221,7 @@ class MemoryStore:
         return sorted(
             (
                 candle
-                for (name, length, time_ns), candle in self._candles.items()
+                for (name, length, time_ns), (candle, _) in self._candles.items()
                 if name == instrument and length is granularity and from_ns <= time_ns < to_ns
             ),
             key=lambda candle: candle.time_ns,

@@ -127,7 +127,9 @@ class PostgresStore:
             await self._writer.put(QuoteRows(quotes), len(quotes))
 
     async def record_candles(self, candles: Sequence[Candle], source: str) -> None:
-        """Queue candles; the same candle twice is stored once, as it came first."""
+        """Queue candles. Of two of one start the first stays, but any other takes the place of
+        one that was built from quotes (source `stream`).
+        """
         if candles:
             await self._writer.put(CandleRows(candles, source), len(candles))
 

@@ -24,7 +24,17 @@ SET display_precision = excluded.display_precision, pip_location = excluded.pip_
 CREATE TEMPORARY TABLE staged_candles ON COMMIT DROP AS SELECT * FROM market_data WITH NO DATA
 
 -- name: merge_candles
-INSERT INTO market_data SELECT * FROM staged_candles ON CONFLICT DO NOTHING
+INSERT INTO market_data
+SELECT DISTINCT ON (pair, granularity, "timestamp") * FROM staged_candles
+ORDER BY pair, granularity, "timestamp", source = 'stream', ctid
+ON CONFLICT (pair, granularity, "timestamp") DO UPDATE
+SET open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+    volume = excluded.volume,
+    bid_open = excluded.bid_open, bid_high = excluded.bid_high, bid_low = excluded.bid_low,
+    bid_close = excluded.bid_close,
+    ask_open = excluded.ask_open, ask_high = excluded.ask_high, ask_low = excluded.ask_low,
+    ask_close = excluded.ask_close, source = excluded.source, ingest_id = excluded.ingest_id
+WHERE market_data.source = 'stream' AND excluded.source <> 'stream'
 
 -- name: record_signal
 INSERT INTO signals (signal_id, "timestamp", pair, granularity, action, confidence, coherence,

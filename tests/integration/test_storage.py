@@ -76,6 +76,19 @@ async def test_a_candle_is_stored_once_as_it_came_first(postgres_store: Postgres
     assert list(found) == [candle(0), candle(1), candle(2)]
 
 
+async def test_the_brokers_candle_stands_in_place_of_one_built_from_quotes(
+    postgres_store: PostgresStore,
+) -> None:
+    for price, source in ((1, "stream"), (2, "broker"), (3, "stream"), (4, "broker")):
+        await postgres_store.record_candles([candle(0, price)], source)
+        await postgres_store.flush()
+    await postgres_store.record_candles([candle(1, 1)], "stream")
+    await postgres_store.record_candles([candle(1, 2)], "broker")
+    await postgres_store.flush()
+    found = await postgres_store.candles("EUR_USD", Granularity.M1, NOON, NOON + 3600 * S)
+    assert list(found) == [candle(0, 2), candle(1, 2)]
+
+
 async def test_candles_of_forty_years_find_their_partitions(postgres_store: PostgresStore) -> None:
     years = [candle(525_960 * year) for year in range(-17, 24)]
     await postgres_store.record_candles(years, "tape")

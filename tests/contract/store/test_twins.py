@@ -263,14 +263,22 @@ class Twins(RuleBasedStateMachine):
     def kill(self, reason: str) -> None:
         self.both("record_kill", ACCOUNT, reason)
 
-    @rule(first=st.integers(0, 5), count=st.integers(0, 5), price=st.integers(1, 10**9))
-    def record_candles(self, first: int, count: int, price: int) -> None:
+    @rule(
+        first=st.integers(0, 5),
+        count=st.integers(0, 5),
+        price=st.integers(1, 10**9),
+        source=st.sampled_from(["stream", "broker"]),
+        waits=st.booleans(),
+    )
+    def record_candles(self, first: int, count: int, price: int, source: str, waits: bool) -> None:
         rows: list[tuple[Any, ...]] = [
             ("USD_JPY", Granularity.M5, NOON + n * 300 * S, *range(price, price + 8), n)
             for n in range(first, first + count)
         ]
         candles = [Candle(*row) for row in rows]
-        self.both("record_candles", candles, "test")
+        self.both("record_candles", candles, source)
+        if waits:
+            self.both("flush")
 
     @rule(number=st.integers(1, 6), verdict=st.sampled_from(["spread_too_wide", "accepted"]))
     def record_signal(self, number: int, verdict: str) -> None:
