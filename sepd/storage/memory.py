@@ -27,6 +27,8 @@ from sepd.storage import books, lines
 
 BUILT = "stream"  # source of candles that were built from quotes
 
+CandleKey = tuple[str, Granularity, int]
+
 
 class AccountBooks(Struct):
     """Lines of one account."""
@@ -53,7 +55,8 @@ class MemoryStore:
         self._clock = clock
         self._keep_quotes = keep_quotes
         self._books: dict[str, AccountBooks] = {}
-        self._candles: dict[tuple[str, Granularity, int], tuple[Candle, str]] = {}
+        self._candles: dict[CandleKey, Candle] = {}
+        self._built: set[CandleKey] = set()
         self._ticks = 0
         self.quotes: list[Quote] = []
         self.intents: dict[str, tuple[OrderIntent, bytes]] = {}
@@ -91,9 +94,9 @@ class MemoryStore:
         """Keep candles; of two of one start the first stays, unless it was built from quotes."""
         for candle in candles:
             key = (candle.instrument, candle.granularity, candle.time_ns)
-            known = self._candles.get(key)
-            if known is None or (known[1] == BUILT and source != BUILT):
-                self._candles[key] = (candle, source)
+            if key not in self._candles or (key in self._built and source != BUILT):
+                self._candles[key] = candle
+                (self._built.add if source == BUILT else self._built.discard)(key)
 
     async def record_journal(self, record: JournalRecord) -> None:
         """Keep a journal record."""
@@ -221,7 +224,7 @@ class MemoryStore:
         return sorted(
             (
                 candle
-                for (name, length, time_ns), (candle, _) in self._candles.items()
+                for (name, length, time_ns), candle in self._candles.items()
                 if name == instrument and length is granularity and from_ns <= time_ns < to_ns
             ),
             key=lambda candle: candle.time_ns,
