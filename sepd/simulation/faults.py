@@ -16,6 +16,8 @@ FEWEST, MOST = 12, 18
 PATIENCE_S = 150.0
 _RECOVERY = tuple(name for name in NAMES if name.startswith("recover."))
 
+_BEFORE_SENDING = ("submit.after_enqueue", "work.dequeued", "commit.before")
+
 
 class Kind(StrEnum):
     """The faults; numbers are those of the catalogue in docs/reliability.md."""
@@ -49,6 +51,7 @@ class Kind(StrEnum):
     CRASH_IN_RECOVERY = "crash_in_recovery"
     TERMINATED = "terminated"
     PAUSED = "paused"
+    PAUSED_AT_FAILPOINT = "paused_at_failpoint"
     STORE_AWAY = "store_away"
     STORE_SLOW = "store_slow"
     STORE_QUEUE_FULL = "store_queue_full"
@@ -82,6 +85,7 @@ LENGTHS: dict[Kind, tuple[float, float]] = {
     Kind.BLACK_HOLE: (1.0, 40.0),
     Kind.STALL: (0.5, 12.0),
     Kind.PAUSED: (2.0, 45.0),
+    Kind.PAUSED_AT_FAILPOINT: (2.0, 45.0),
     Kind.STORE_AWAY: (0.5, 45.0),
     Kind.STORE_SLOW: (5.0, 60.0),
     Kind.STORE_QUEUE_FULL: (5.0, 60.0),
@@ -100,6 +104,7 @@ WEIGHTS = dict.fromkeys(Kind, 1) | {
     Kind.LOST_REPLY: 3,
     Kind.DELAYED_APPLY: 3,
     Kind.CRASH: 2,
+    Kind.PAUSED_AT_FAILPOINT: 2,
     Kind.SECOND_DAEMON: 2,
 }
 SCRIPTED: dict[Kind, VenueFault] = {
@@ -147,6 +152,8 @@ def _one(kind: Kind, rng: random.Random, length_s: float) -> Fault:
     detail = ""
     if kind is Kind.CRASH_AT_FAILPOINT:
         detail = rng.choice(NAMES)
+    elif kind is Kind.PAUSED_AT_FAILPOINT:
+        detail = rng.choice(_BEFORE_SENDING)
     elif kind is Kind.CRASH_IN_RECOVERY:
         detail = rng.choice(_RECOVERY)
     elif kind is Kind.CLOCK_OFF:

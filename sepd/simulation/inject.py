@@ -76,17 +76,19 @@ class Injector:
             await task
 
     def failpoint(self, name: str) -> None:
-        """The daemon passes a failpoint; it may die there."""
-        for fault in self._armed:
-            if fault.detail == name:
-                process = self._machine.process
-                if process is None or OWNER.get() != process.owner or not process.alive:
-                    return
-                self._armed.remove(fault)
-                self._hit(fault)
-                self._trace.note(f"dies at {name}")
-                self._machine.restart_after_s = fault.seconds
-                process.die(name, silently=False)
+        """The daemon passes a failpoint; it may die there, or be paused."""
+        fault = next((fault for fault in self._armed if fault.detail == name), None)
+        process = self._machine.process
+        if fault is None or process is None or not process.alive or OWNER.get() != process.owner:
+            return
+        self._armed.remove(fault)
+        self._hit(fault)
+        self._trace.note(f"{fault.kind} strikes at {name}")
+        if fault.kind is Kind.PAUSED_AT_FAILPOINT:
+            process.pause(fault.seconds)
+            return
+        self._machine.restart_after_s = fault.seconds
+        process.die(name, silently=False)
 
     def _hit(self, fault: Fault) -> None:
         self.struck[fault.kind] += 1
@@ -101,6 +103,7 @@ class Injector:
             Kind.CRASH: self._crash,
             Kind.MACHINE_LOST: self._lose_machine,
             Kind.CRASH_AT_FAILPOINT: self._armed.append,
+            Kind.PAUSED_AT_FAILPOINT: self._armed.append,
             Kind.CRASH_IN_RECOVERY: self._crash_twice,
             Kind.TERMINATED: self._terminate,
             Kind.PAUSED: self._pause,
@@ -116,7 +119,7 @@ class Injector:
         if act is None:
             return
         act(fault)
-        if fault.kind is not Kind.CRASH_AT_FAILPOINT:
+        if fault not in self._armed:
             self._hit(fault)
 
     # --- the network between daemon and broker ---

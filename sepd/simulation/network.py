@@ -231,6 +231,7 @@ class Network:
 
     Attributes:
         on_write: told of everything that is written, before it leaves.
+        on_dial: told which process connects.
         on_arrival: told how many bytes arrive.
     """
 
@@ -239,6 +240,7 @@ class Network:
         self.ports: dict[int, Listener] = {}
         self.pipes: dict[Pipe, None] = {}
         self.on_write: Callable[[Pipe, bytes], None] = lambda _, __: None
+        self.on_dial: Callable[[str], None] = lambda _: None
         self.on_arrival: Callable[[int], None] = lambda _: None
         self._rng = rng
         self._latency_s = latency_s
@@ -291,6 +293,7 @@ class Network:
         Raises:
             ConnectionRefusedError: nobody listens, or the weather refuses.
         """
+        self.on_dial(OWNER.get())
         weather = self.at(port)
         hole_s = weather.hole_until_s - self.loop.time()
         if hole_s > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from enum import StrEnum
 
 from msgspec import Struct
@@ -124,9 +124,9 @@ class Process:
     def pause(self, seconds: float) -> None:
         """SIGSTOP for a while; the database does not wait for long."""
         self._loop.freeze(self.owner)
-        self._loop.call_later(seconds, self._loop.thaw, self.owner)
+        self._outside(seconds, self._loop.thaw)
         if seconds > IDLE_S:
-            self._loop.call_later(IDLE_S, self._lock.end, self.owner)
+            self._outside(IDLE_S, self._lock.end)
 
     def kill(self, *, silently: bool) -> None:
         """SIGKILL: from this instant on it has no effect on anything.
@@ -136,7 +136,7 @@ class Process:
         """
         self._store.dead = self._lease.dead = True
         self._loop.network.kill(self.owner, silently=silently)
-        self._loop.call_later(IDLE_S if silently else 0.0, self._lock.end, self.owner)
+        self._outside(IDLE_S if silently else 0.0, self._lock.end)
         for task in (self._task, *self._commands):
             if task is not None:
                 task.cancel()
@@ -164,6 +164,10 @@ class Process:
                 await asyncio.sleep(1.0)
             else:
                 return
+
+    def _outside(self, seconds: float, act: Callable[[str], None]) -> None:
+        """Let something happen to this process that it does not do itself."""
+        self._loop.call_later(seconds, act, self.owner, context=Context())
 
     def die(self, place: str, *, silently: bool) -> None:
         """SIGKILL by itself, at a failpoint.

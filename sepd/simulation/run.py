@@ -81,6 +81,7 @@ def simulate(seed: int, options: Options) -> Outcome:
     loop.set_exception_handler(lambda _, __: None)
     loop.on_step = world.watcher.step
     loop.network.on_write = world.watcher.on_write
+    loop.network.on_dial = world.watcher.on_dial
     loop.network.on_arrival = world.arrived
     with _quiet(), _failpoints(world.injector.failpoint):
         try:

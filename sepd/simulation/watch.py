@@ -8,7 +8,7 @@ stands. It shares no code with what it checks beyond the parsing of values.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from decimal import Decimal
 from typing import Any
 
@@ -29,9 +29,9 @@ from sepd.simulation.store import Database
 from sepd.simulation.trace import Trace
 from sepd.venue.ledger import Row
 
+CONNECTIONS = 3
 _S = 1_000_000_000
 _CLOSE = re.compile(rb"^PUT /v3/accounts/[^/]+/trades/(\d+)/close ")
-_SLACK_NS = 12 * _S
 _SKEW_NS = 3 * _S
 _SHOWN = ("reason", "rejectReason", "units", "price", "tradeID", "orderID", "accountBalance")
 
@@ -64,6 +64,7 @@ class Watcher:
         self._rows = 0
         self._record = Record(Decimal(0))
         self._killed = False
+        self._dialled: dict[str, deque[float]] = {}
         self._entries: list[tuple[str, int]] = []
         self._since: dict[str, int] = {}
         self._lock = database.lock
@@ -101,6 +102,14 @@ class Watcher:
         self._killed = killed
 
     # --- what leaves a process ---
+
+    def on_dial(self, owner: str) -> None:
+        """A process opens a connection; the broker allows two in a second."""
+        now_s = self._trace.now_s
+        dialled = self._dialled.setdefault(owner, deque(maxlen=CONNECTIONS + 1))
+        dialled.append(now_s)
+        if len(dialled) > CONNECTIONS and now_s - dialled[0] < 1.0:
+            self.violated("connections", f"{owner} opens {len(dialled)} within a second")
 
     def on_write(self, pipe: Pipe, data: bytes) -> None:
         """A process writes to the network."""
@@ -143,6 +152,11 @@ class Watcher:
         if now_ns >= intent.expires_ns + _SKEW_NS:
             late_s = (now_ns - intent.expires_ns) / _S
             self.violated("no_expired_entry", f"{intent.id} leaves {late_s:.2f} s after its expiry")
+        quoted_ns = msgspec.json.decode(self._content.intents[intent.id][1])["quote"]["time_ns"]
+        limit_ns = int(self._settings.risk.max_quote_age_s * _S) + BASE.ns + _SKEW_NS
+        if now_ns - quoted_ns > limit_ns:
+            age_s = (now_ns - quoted_ns) / _S
+            self.violated("no_stale_entry", f"{intent.id} rests on a price {age_s:.1f} s old")
         if self._killed:
             self.violated("no_entry_while_killed", f"{intent.id} leaves although killed")
         if Decimal(order["units"]) != intent.units:
@@ -168,13 +182,9 @@ class Watcher:
     def _check_grounds(self, intent: OrderIntent, snapshot: bytes) -> None:
         """What an entry was decided on: a recorded, fresh price, the right time, the limits."""
         seen = msgspec.json.decode(snapshot)
-        quote, now_ns = seen["quote"], self._market.conductor.clock.now_ns()
+        quote = seen["quote"]
         if (quote["time_ns"], quote["bid"], quote["ask"]) not in self._quotes:
             self.violated("only_recorded_prices", f"{intent.id} rests on {quote}")
-        age_ns = now_ns - quote["time_ns"]
-        limit_ns = int(self._settings.risk.max_quote_age_s * _S) + _SLACK_NS
-        if age_ns > limit_ns:
-            self.violated("no_stale_entry", f"{intent.id} rests on a price {age_ns / _S:.1f} s old")
         if intent.stop_loss is None or intent.price_bound is None:
             self.violated("entry_is_protected", f"{intent.id} has no stop or bound")
         if self._killed:

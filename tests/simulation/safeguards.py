@@ -1,0 +1,296 @@
+"""The daemon's safeguards, each with what it takes to switch it off.
+
+`OFF` maps a safeguard to substitutions: a dotted path into the product and what is put there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from decimal import Decimal
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sepd.broker.oanda.client import OandaBroker
+from sepd.domain.account import AccountEvent
+from sepd.domain.market import Gap, Quote
+from sepd.domain.order import Ambiguous, OrderIntent, Unsent
+from sepd.execution import machine
+from sepd.execution.durable import verify
+from sepd.execution.executor import Executor, Timing
+from sepd.execution.machine import Committed, Order
+from sepd.execution.sequencer import Sequencer
+from sepd.execution.transactions import Transactions
+from sepd.feed.producer import Producer, Verdict
+from sepd.risk import standing_rules
+from sepd.risk.gate import assess
+from sepd.simulation.store import Content
+
+Substitutions = Mapping[str, object]
+WIDE = 10**9
+
+
+def switch_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take one safeguard away for the length of a test."""
+    for path, value in OFF[name].items():
+        place, _, attribute = path.rpartition(".")
+        monkeypatch.setattr(resolve_name(place), attribute, value)
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    """In place of something that acts."""
+
+
+async def nothing_async(*_: Any, **__: Any) -> None:
+    """In place of something that waits."""
+
+
+def without(field: str) -> Callable[..., dict[str, Any]]:
+    """The body of an order without one of its fields."""
+    from sepd.broker.oanda.requests import order_body
+
+    def body(*given: Any) -> dict[str, Any]:
+        made = order_body(*given)
+        made["order"].pop(field, None)
+        return made
+
+    return body
+
+
+def unlimited(**limits: object) -> Substitutions:
+    """The gate with limits that nothing reaches."""
+
+    def judged(request: Any, book: Any, given: Any) -> Any:
+        return assess(request, book, given.model_copy(update=limits))
+
+    return {"sepd.decide.assess": judged}
+
+
+def unruled(*names: str) -> Substitutions:
+    """The gate without some of its rules."""
+    left = tuple(rule for rule in standing_rules.RULES if rule.__name__ not in names)
+    assert len(left) + len(names) == len(standing_rules.RULES)
+    return {"sepd.risk.standing_rules.RULES": left}
+
+
+async def durable_in_name(*_: Any) -> Committed:
+    """Says that an intent is durable without making it so."""
+    return Committed()
+
+
+def verified_late(intent: OrderIntent, now_ns: int, killed: str, fence: Any) -> Any:
+    """The last check before sending, blind to the expiry."""
+    return verify(replace(intent, expires_ns=1 << 62), now_ns, killed, fence)
+
+
+async def place_late(self: Any, intent: OrderIntent) -> Any:
+    """The client does not look at the expiry."""
+    return await PLACE(self, replace(intent, expires_ns=1 << 62))
+
+
+PLACE = OandaBroker.place
+
+
+def timed(**changes: float) -> Callable[..., None]:
+    """An executor with other durations."""
+    build = Executor.__init__
+
+    def init(self: Executor, *given: Any, **options: Any) -> None:
+        build(self, *given, **options | {"timing": replace(Timing(), **changes)})
+
+    return init
+
+
+def next_of_any(self: Sequencer) -> AccountEvent | None:
+    """The oldest event held, whatever is missing before it."""
+    return self._held[self._ids[0]] if self._ids else None
+
+
+async def apply_once(self: Transactions) -> None:
+    """What the store does not take at once is given up."""
+    from sepd.errors import TransientError
+
+    while event := self._events.next():
+        try:
+            await self._store.apply_account_event(self._broker.account_id, event)
+        except TransientError:
+            pass
+        self._events.advance(event)
+        self._booked(event)
+        await self.moved()
+
+
+async def apply_twice(self: Content, account_id: str, event: AccountEvent) -> bool:
+    """A store that does not look at what it has applied."""
+    books = self._of(account_id)
+    books.applied.discard(event.transaction_id)
+    account = books.account
+    if event.transaction_id <= account.last_transaction_id:
+        books.account = replace(account, last_transaction_id=event.transaction_id - 1)
+    return await APPLY(self, account_id, event)
+
+
+APPLY = Content.apply_account_event
+
+
+async def first_page(self: Any, transaction_id: int) -> Sequence[AccountEvent]:
+    """A scan that takes whatever the first page shows for everything there is."""
+    page, _ = await self._transaction_page(transaction_id)
+    return list(page)
+
+
+def take_all(self: Producer, quote: Quote) -> Verdict:
+    """No repair after an interruption."""
+    self._begin(quote) if self._last is None else self._note(quote)
+    return Verdict.TAKE
+
+
+def never_sent(order: Order, outcome: Any) -> Any:
+    """Whatever is not known is taken for never having been."""
+    if isinstance(outcome, Ambiguous):
+        outcome = Unsent(outcome.reason)
+    return OUTCOME(order, outcome)
+
+
+OUTCOME = machine._outcome
+
+
+async def again(self: Any, request: Any, handler: Any) -> Any:
+    """aiohttp may repeat what it takes for repeatable."""
+    return await handler(request)
+
+
+async def no_throttle(*_: Any) -> None:
+    """No waiting for a turn."""
+
+
+def supervised_once() -> Callable[..., Any]:
+    from sepd.errors import TransientError
+
+    async def supervise(name: str, run: Any, *_: Any, on_fault: Any, **__: Any) -> None:
+        try:
+            await run()
+        except TransientError as error:
+            if name == "start":
+                raise
+            on_fault(name, str(error))
+            await asyncio.Event().wait()
+
+    return supervise
+
+
+def no_hole(_: object, newest: Quote) -> Gap:
+    """A gap of no length."""
+    return Gap(newest.instrument, 0, 1)
+
+
+def patient(seconds: float) -> Substitutions:
+    """A client that waits for ever."""
+    from sepd.broker.oanda.rest import Rest
+
+    build = Rest.__init__
+
+    def init(self: Any, settings: Any, rng: Any) -> None:
+        build(self, settings.model_copy(update={"timeout_s": seconds}), rng)
+
+    return {"sepd.broker.oanda.rest.Rest.__init__": init}
+
+
+def no_latch(self: Any, account_id: str, reason: str) -> Any:
+    """A kill switch that no restart remembers."""
+    return nothing_async()
+
+
+def lines_patient(silence_s: float) -> Substitutions:
+    """Streams whose silence nobody minds."""
+    from sepd.broker.oanda.stream import line_blocks
+
+    def blocks(content: Any, _: float) -> AsyncIterator[bytes]:
+        return line_blocks(content, silence_s)
+
+    return {
+        "sepd.broker.oanda.stream.line_blocks": blocks,
+        "sepd.broker.oanda.client.line_blocks": blocks,
+    }
+
+
+OFF: dict[str, Substitutions] = {
+    # before an order leaves
+    "intent is committed before it is sent": {
+        "sepd.execution.executor.make_durable": durable_in_name
+    },
+    "an entry that expired is not sent": {
+        "sepd.execution.executor.verify": verified_late,
+        "sepd.broker.oanda.client.OandaBroker.place": place_late,
+    },
+    "no entry is decided while killed": unruled("switches"),
+    "the kill switch survives a restart": {"sepd.simulation.store.StoreLink.record_kill": no_latch},
+    "only the leader sends": {
+        "sepd.simulation.lease.Lease.fence": lambda *_: "",
+    },
+    "a successor waits until requests have ended": {"sepd.simulation.lease.TAKEOVER_S": 0.0},
+    "a write is never repeated by the HTTP client": {"sepd.broker.oanda.rest.Attempt.once": again},
+    # what an order carries
+    "every entry has a stop on fill": {
+        "sepd.broker.oanda.requests.order_body": without("stopLossOnFill")
+    },
+    "every entry has a price bound": {
+        "sepd.broker.oanda.requests.order_body": without("priceBound")
+    },
+    "every entry has a client trade id": {
+        "sepd.broker.oanda.requests.order_body": without("tradeClientExtensions")
+    },
+    # what becomes of an order
+    "an ambiguous outcome is not taken for a refusal": {
+        "sepd.execution.machine._outcome": never_sent
+    },
+    "absence counts only after a quiet window": {
+        "sepd.execution.executor.Executor.__init__": timed(quiet_window_s=0.0)
+    },
+    "a scan is complete": {"sepd.broker.oanda.client.OandaBroker.transactions_since": first_page},
+    "orders of a dead process are resolved": {"sepd.execution.executor.Executor.adopt": nothing},
+    "an intent under way counts as held": {
+        "sepd.risk.book.Book.reserve": nothing,
+    },
+    "every request has a deadline": patient(WIDE),
+    # the account's record
+    "transactions are applied in order, without a hole": {
+        "sepd.execution.sequencer.Sequencer.next": next_of_any
+    },
+    "what the store does not take is tried again": {
+        "sepd.execution.transactions.Transactions._apply": apply_once
+    },
+    "no transaction is applied twice": {
+        "sepd.simulation.store.Content.apply_account_event": apply_twice
+    },
+    "recovery applies what was missed": {"sepd.execution.reconcile.ATTEMPTS": 0},
+    # prices
+    "an interruption is repaired": {"sepd.feed.producer.Producer.judge": take_all},
+    "an unreadable price line ends the stream": {"sepd.broker.oanda.stream.CORRUPT_LIMIT": WIDE},
+    "a skipped heartbeat ends the stream": {"sepd.feed.prices.PriceFeed._beat": nothing},
+    "a full queue leaves a gap": {"sepd.feed.queue._hole": no_hole},
+    "a gap leaves no candle": {"sepd.market.coverage.Coverage.lose": nothing},
+    "a silent stream is dead": lines_patient(WIDE),
+    "a broken stream is connected again": {"sepd.node.supervise": supervised_once()},
+    # limits
+    "one position per pair": unruled("positions"),
+    "units of an order": unlimited(max_units=Decimal(WIDE)),
+    "notional of an order": unlimited(max_notional=Decimal(WIDE)),
+    "gross exposure": unlimited(max_gross_leverage=Decimal(WIDE)),
+    "exposure per currency, and net": unlimited(
+        max_currency_leverage=Decimal(WIDE), max_net_leverage=Decimal(WIDE)
+    ),
+    "margin": unlimited(max_margin_use=Decimal(WIDE)),
+    "daily loss": unlimited(max_daily_loss=Decimal(WIDE)),
+    "drawdown": unlimited(max_drawdown=Decimal(WIDE)),
+    "losses in a row": unlimited(max_loss_streak=WIDE),
+    "orders in a minute": unlimited(max_orders_per_minute=WIDE),
+    "fills in an hour": {"sepd.risk.book.Book._count_fill": nothing},
+    "clock skew": unlimited(max_clock_skew_s=Decimal(WIDE)),
+    # life
+    "connections are throttled": {"sepd.broker.oanda.limits.Throttle.acquire": no_throttle},
+    "a stop waits for nobody for ever": {"sepd.node.DRAIN_S": float(WIDE)},
+}
