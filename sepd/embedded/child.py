@@ -28,6 +28,7 @@ from sepd.errors import ConfigError, TransientError
 
 _SOCKET_PATH_MAX = 100
 _STOP_S = 20.0
+_LOG_BYTES = 8 << 20
 
 
 class Account(Struct, frozen=True):
@@ -148,7 +149,11 @@ def _private(folder: Path, account: Account) -> Path:
 async def start(
     argv: Sequence[str], *, death: signal.Signals, account: Account, log: Path
 ) -> Process:
-    """Start a server in a session of its own (Ctrl-C is ours alone), its output going to `log`."""
+    """Start a server in a session of its own (Ctrl-C is ours alone), its output going to `log`.
+
+    It gets `death` when the calling thread ends: call from one that lives as long as the process.
+    """
+    _rotate(log)
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", launch.__file__,
@@ -205,6 +210,12 @@ def packaged(package: str) -> Path:
     if spec is None or spec.origin is None:
         raise ConfigError(f"The package {package} is missing: run scripts/setup again.")
     return Path(spec.origin).parent
+
+
+def _rotate(log: Path) -> None:
+    """Begin anew what has grown long; the log before it is kept."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
 
 
 def log_tail(log: Path, lines: int = 4) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 
 import structlog
 
@@ -46,6 +47,7 @@ class Writer:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._fault = ""
+        self._running = False
 
     @property
     def fault(self) -> str:
@@ -79,8 +81,11 @@ class Writer:
             self._link.drop()
 
     async def put(self, item: Item, rows: int) -> None:
-        """Queue `item`; waits only while the queue is full."""
+        """Queue `item`; waits only while the queue is full, and writes where nobody else does."""
         while self._rows and self._rows + rows > self._limit:
+            if not self._running:
+                await self.flush()
+                continue
             self._room.clear()
             self._work.set()
             await self._room.wait()
@@ -92,14 +97,21 @@ class Writer:
 
     async def run(self) -> None:
         """Write batches until cancelled; what is queued then stays for `close`."""
-        while True:
-            try:
-                async with asyncio.timeout(_INTERVAL_S):
-                    await self._work.wait()
-            except TimeoutError:
-                pass
-            self._work.clear()
-            await self.flush(retry=True)
+        self._running = True
+        try:
+            while True:
+                await self._wait_for_work()
+                await self.flush(retry=True)
+        finally:
+            self._running = False
+            self._room.set()  # whoever waits for room looks again, and writes
+
+    async def _wait_for_work(self) -> None:
+        """Return when a batch is full, or after the interval."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_INTERVAL_S):
+                await self._work.wait()
+        self._work.clear()
 
     async def flush(self, *, retry: bool = False) -> None:
         """Return when all that is queued at the call is committed.

@@ -134,6 +134,14 @@ async def test_a_half_made_database_is_made_again(tmp_path: Path) -> None:
         assert await query(server.url, "SELECT 1") == 1
 
 
+async def test_a_long_log_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(bytes(9 << 20))
+    async with EmbeddedRedis(tmp_path):
+        pass
+    assert (tmp_path / "log").stat().st_size < 1 << 20
+    assert (tmp_path / "log.1").stat().st_size == 9 << 20
+
+
 async def test_a_running_server_can_be_found_from_outside(tmp_path: Path) -> None:
     assert running_url(tmp_path) is None
     async with EmbeddedPostgres(tmp_path, UNSAFE) as server:

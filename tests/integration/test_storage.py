@@ -135,6 +135,19 @@ async def test_a_full_queue_waits_and_drops_nothing(database_url: str) -> None:
     await store.close()
 
 
+async def test_a_full_queue_that_nobody_writes_is_written_by_the_caller(database_url: str) -> None:
+    store = store_at(database_url, queue_rows=1_000)
+    await store.open()
+    async with asyncio.TaskGroup() as tasks:
+        writer = tasks.create_task(store.run())
+        await asyncio.sleep(0)
+        writer.cancel()
+    for first in range(0, 5_000, 500):
+        await store.record_events(quotes(first, 500))
+    await store.close()
+    assert (await fetch(database_url, "SELECT count(*) FROM ticks"))[0][0] == 5_000
+
+
 async def test_closing_writes_what_is_queued(database_url: str) -> None:
     store = store_at(database_url)
     await store.open()
