@@ -549,6 +549,7 @@ CREATE INDEX order_intents_signal ON public.order_intents USING btree (signal_id
 CREATE INDEX orders_order_id ON public.orders USING btree (account_id, order_id);
 CREATE INDEX orders_unfinished ON public.orders USING btree (account_id) WHERE (state <> ALL (ARRAY['REJECTED'::text, 'CANCELLED'::text, 'EXPIRED'::text, 'CLOSED'::text]));
 CREATE INDEX quantum_patterns_pair ON public.quantum_patterns USING btree (pair, granularity, model_id);
+CREATE INDEX signals_pair ON public.signals USING btree (pair, "timestamp");
 CREATE INDEX signals_time ON public.signals USING btree ("timestamp");
 CREATE INDEX ticks_time ON ONLY public.ticks USING brin ("timestamp") WITH (pages_per_range='32');
 CREATE INDEX trading_results_closed ON public.trading_results USING btree (closed);

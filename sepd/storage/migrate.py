@@ -1,7 +1,12 @@
-"""Forward-only migrations: numbered files, checksummed, one transaction each."""
+"""Forward-only migrations: numbered files, checksummed, one transaction each.
+
+A file that begins with `-- sepd: outside a transaction` is executed statement by statement, for
+index builds that must not lock out writers; its statements must bear being repeated.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
@@ -16,6 +21,8 @@ from sepd.storage.faults import database_errors
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _LOCK = 0x5E9D_0001
+_POLL_S = 0.05
+_OUTSIDE = "-- sepd: outside a transaction"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version  integer PRIMARY KEY,
@@ -106,21 +113,38 @@ async def migrate(url: str, folder: Path | None = None, timeout_s: float = 60.0)
 
 
 async def _migrate(connection: asyncpg.Connection, known: Sequence[Migration]) -> list[Migration]:
-    await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+    # A waiting `pg_advisory_lock` would keep a snapshot, for which a concurrent index build waits.
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110
+        await asyncio.sleep(_POLL_S)
+    await connection.execute("SET client_min_messages = warning")
     todo = pending(known, await applied_migrations(connection))
     for migration in todo:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL client_min_messages = warning")
-            await connection.execute(_TABLE)
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
-                migration.version,
-                migration.name,
-                migration.checksum,
-            )
+        if migration.sql.startswith(_OUTSIDE):
+            await _apply_outside(connection, migration)
+        else:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await _note(connection, migration)
     await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
     return todo
+
+
+async def _apply_outside(connection: asyncpg.Connection, migration: Migration) -> None:
+    """Statement by statement; each must bear being repeated, for it is after an interruption."""
+    for statement in migration.sql.split(";\n"):
+        if statement.strip():
+            await connection.execute(statement)
+    await _note(connection, migration)
+
+
+async def _note(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(_TABLE)
+    await connection.execute(
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        migration.version,
+        migration.name,
+        migration.checksum,
+    )
 
 
 async def check_schema(connection: asyncpg.Connection, known: Sequence[Migration]) -> None:

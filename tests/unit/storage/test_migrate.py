@@ -66,6 +66,27 @@ async def test_a_failing_migration_leaves_nothing(empty_database_url: str, tmp_p
     assert [m.name for m in await migrate(empty_database_url, folder)] == ["broken"]
 
 
+async def test_a_migration_outside_a_transaction_is_repeated_after_a_failure(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(data_dir("migrations"), folder)
+    last = len(load_migrations())
+    file = folder / f"{last + 1:04}_index.sql"
+    text = (
+        "-- sepd: outside a transaction\n"
+        "DROP INDEX CONCURRENTLY IF EXISTS fills_price;\n"
+        "CREATE INDEX CONCURRENTLY fills_price ON fills (price);\n"
+    )
+    file.write_text(text + "SELECT 1 / 0;\n")
+    with pytest.raises(InvariantViolated, match="division by zero"):
+        await migrate(empty_database_url, folder)
+    file.write_text(text)
+    assert [m.name for m in await migrate(empty_database_url, folder)] == ["index"]
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'fills_price'::regclass"
+    assert await query(empty_database_url, valid) == [(True,)]
+
+
 def test_a_newer_database_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"0002 \(two\), which this program does not know"):
         pending([FIRST], [FIRST, SECOND])
