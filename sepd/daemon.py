@@ -29,6 +29,7 @@ from sepd.storage.faults import check_url
 from sepd.storage.leader import LeaderLock
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
+from sepd.storage.registry import record_config
 
 
 @asynccontextmanager
@@ -57,6 +58,7 @@ async def open_node(
     timer = SystemClock()
     rng = random.Random()  # noqa: S311 - jitter of retries
     await migrate(database)
+    await record_config(database, settings.version, settings.model_dump_json())
     oanda = OandaBroker(settings.broker, clock, rng, paced=paced)
     broker = _account(settings, oanda, clock)
     instruments: dict[str, Instrument] = {}
