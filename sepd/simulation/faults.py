@@ -76,11 +76,11 @@ class Fault(Struct, frozen=True):
 
 
 LENGTHS: dict[Kind, tuple[float, float]] = {
-    Kind.DELAYED_APPLY: (0.5, 12.0),
+    Kind.DELAYED_APPLY: (0.5, 14.0),
     Kind.SLOW_REPLY: (1.0, 15.0),
     Kind.STREAM_SILENT: (11.0, 40.0),
     Kind.LINE_LATE: (2.0, 20.0),
-    Kind.HISTORY_LAGS: (0.3, 6.0),
+    Kind.HISTORY_LAGS: (0.3, 8.0),
     Kind.REFUSED: (1.0, 60.0),
     Kind.BLACK_HOLE: (1.0, 40.0),
     Kind.STALL: (0.5, 12.0),

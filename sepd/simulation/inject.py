@@ -46,6 +46,7 @@ class Injector:
         self._armed: list[Fault] = []
         self._other = other
         self._others: list[tuple[Machine, asyncio.Task[None]]] = []
+        self._kills = 0
         self._between = False
         self._lag_s = 0.0
         self._lag_until_s = 0.0
@@ -205,15 +206,22 @@ class Injector:
             return
         self._refuse(Fault(Kind.REFUSED, fault.at_s, 10.0))
         process.switch(kill=True)
-        self._loop.call_later(fault.seconds, self.release_switch)
+        self._kills += 1
+        self._loop.call_later(fault.seconds, self.release_switch, self._kills)
 
-    def release_switch(self) -> None:
-        """The operator lets entries go again, however often that takes."""
+    def release_switch(self, kills: int | None = None) -> None:
+        """The operator lets entries go again, however often that takes.
+
+        Args:
+            kills: how often the switch had been latched; a later latch is not released.
+        """
+        if kills is not None and kills != self._kills:
+            return
         process = self._machine.process
         if process is not None and process.alive and process.book is not None:
             process.switch(kill=False)
         else:
-            self._loop.call_later(1.0, self.release_switch)
+            self._loop.call_later(1.0, self.release_switch, kills)
 
     def _clock_off(self, fault: Fault) -> None:
         self._machine.skew(int(float(fault.detail) * 1e9))

@@ -18,8 +18,8 @@ from sepd.errors import InputError
 from sepd.market.rows import Rejections
 from sepd.market.tape import Tape, open_tape
 
-STEP_NS = 2_500_000_000
-BASE = Granularity.S10
+STEP_NS = 3_750_000_000
+BASE = Granularity.S15
 
 
 @lru_cache(maxsize=4)

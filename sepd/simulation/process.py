@@ -142,7 +142,9 @@ class Process:
                 task.cancel()
 
     def switch(self, *, kill: bool) -> None:
-        """The operator latches the kill switch, or releases it, and insists."""
+        """The operator latches the kill switch, or releases it, and insists until told else."""
+        for task in self._commands:
+            task.cancel()
         context = copy_context()
         context.run(OWNER.set, self.owner)
         work = self._kill() if kill else self._unkill()

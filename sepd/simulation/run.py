@@ -33,6 +33,7 @@ from sepd.simulation.watch import Violation, Watcher
 HEAL_S = 120.0
 CALM_S = 15.0
 FRESH_MS = 10_000.0
+RECONCILED_S = 150.0
 _SPARE_S = 2 * HEAL_S + 3 * STOP_S + 60.0
 _UNDECIDED = {OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN}
 _LATCH = {REPEATED}
@@ -128,7 +129,6 @@ class World:
         self._machine.rest()
         await machine
         self.watcher.step()
-        self.watcher.check_candles()
         self.watcher.check_intents()
         venue.cancel()
         await asyncio.wait([venue])
@@ -186,6 +186,9 @@ class World:
                 return f"the price of {name} is {seen.last_event_age_ms} ms old"
         if self._content.books(ACCOUNT).account.last_transaction_id != self._ledger.last_id:
             return "the store is behind the broker"
+        reconciled_ns = process.node._health.reconciled_ns or 0
+        if process.clock.now_ns() - reconciled_ns > RECONCILED_S * 1e9:
+            return "store and broker have not been compared for long"
         orders = process.node._executor.orders
         unknown = [order.intent.id for order in orders if order.state in _UNDECIDED]
         if unknown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sepd.domain.account import AccountEvent, AccountSnapshot
 from sepd.domain.event import MarketEvent
@@ -16,7 +16,7 @@ from sepd.domain.market import Candle, Granularity
 from sepd.domain.order import OrderIntent, OrderState
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
-from sepd.ports import JournalRecord, StoredState, StoredTotals
+from sepd.ports import Clock, JournalRecord, StoredState, StoredTotals
 from sepd.simulation.crash import Crashed
 from sepd.simulation.lease import Lock
 from sepd.storage.memory import AccountBooks, MemoryStore
@@ -25,15 +25,24 @@ COMMIT_S = 0.001
 
 
 class Content(MemoryStore):
-    """What is on the disk; it outlives every process. The watcher may look inside."""
+    """What is on the disk; it outlives every process. The watcher may look inside.
+
+    Attributes:
+        fresh: candles that the watcher has not looked at.
+    """
+
+    def __init__(self, *, trading_day: Callable[[int], str], clock: Clock) -> None:
+        super().__init__(trading_day=trading_day, clock=clock)
+        self.fresh: list[Candle] = []
 
     def books(self, account_id: str) -> AccountBooks:
         """The books of an account."""
         return self._of(account_id)
 
-    def kept_candles(self) -> Iterator[Candle]:
-        """Every candle."""
-        return iter(self._candles.values())
+    async def record_candles(self, candles: Sequence[Candle], source: str) -> None:
+        """Keep candles, and let the watcher see each."""
+        self.fresh.extend(candles)
+        await super().record_candles(candles, source)
 
 
 class Database:
@@ -181,7 +190,7 @@ class StoreLink:
         self._alive()
         database = self._database
         slow = self._loop.time() < database.slow_until_s
-        await asyncio.sleep(database.rng.uniform(0.2, 4.0) if slow else self._pause_s())
+        await asyncio.sleep(database.rng.uniform(0.2, 20.0) if slow else self._pause_s())
         self._alive()
         if self._away:
             await asyncio.sleep(self._pause_s())

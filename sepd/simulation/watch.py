@@ -90,6 +90,11 @@ class Watcher:
             self._check_holdings()
         if len(self._content.intents) != len(self._intents):
             self._on_intents()
+        if self._content.fresh:
+            for candle in self._content.fresh:
+                if candle.granularity is BASE:
+                    self._check_candle(candle)
+            self._content.fresh.clear()
         books = self._content.books(ACCOUNT)
         if books.account.newest_transaction_id != self._applied:
             self._applied = books.account.newest_transaction_id
@@ -306,12 +311,6 @@ class Watcher:
         theirs = {trade.id: (trade.units, trade.price) for trade in self._book.open_trades.values()}
         if ours != theirs:
             self.violated(rule, f"trades {ours}, the broker has {theirs}")
-
-    def check_candles(self) -> None:
-        """Every candle that was kept equals the one that all recorded quotes make."""
-        for candle in self._content.kept_candles():
-            if candle.granularity is BASE:
-                self._check_candle(candle)
 
     def _check_candle(self, candle: Candle) -> None:
         mine = (candle.bid_open, candle.bid_high, candle.bid_low, candle.bid_close)

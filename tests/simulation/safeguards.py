@@ -44,6 +44,11 @@ def nothing(*_: Any, **__: Any) -> None:
     """In place of something that acts."""
 
 
+async def for_ever(*_: Any) -> None:
+    """In place of something that raises one day."""
+    await asyncio.Event().wait()
+
+
 async def nothing_async(*_: Any, **__: Any) -> None:
     """In place of something that waits."""
 
@@ -229,9 +234,10 @@ OFF: dict[str, Substitutions] = {
     "no entry is decided while killed": unruled("switches"),
     "the kill switch survives a restart": {"sepd.simulation.store.StoreLink.record_kill": no_latch},
     "only the leader sends": {
-        "sepd.simulation.lease.Lease.fence": lambda *_: "",
+        "sepd.node.Node._fence": lambda *_: "",
+        "sepd.simulation.lease.Lease.run": for_ever,
+        "sepd.simulation.store.StoreLink._hold_epoch": nothing,
     },
-    "a successor waits until requests have ended": {"sepd.simulation.lease.TAKEOVER_S": 0.0},
     "a write is never repeated by the HTTP client": {"sepd.broker.oanda.rest.Attempt.once": again},
     # what an order carries
     "every entry has a stop on fill": {
@@ -268,7 +274,10 @@ OFF: dict[str, Substitutions] = {
     },
     "recovery applies what was missed": {"sepd.execution.reconcile.ATTEMPTS": 0},
     # prices
-    "an interruption is repaired": {"sepd.feed.producer.Producer.judge": take_all},
+    "an interruption is repaired": {
+        "sepd.feed.producer.Producer.judge": take_all,
+        "sepd.feed.prices.PriceFeed._due_ns": 1 << 62,
+    },
     "an unreadable price line ends the stream": {"sepd.broker.oanda.stream.CORRUPT_LIMIT": WIDE},
     "a skipped heartbeat ends the stream": {"sepd.feed.prices.PriceFeed._beat": nothing},
     "a full queue leaves a gap": {"sepd.feed.queue._hole": no_hole},
