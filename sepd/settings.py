@@ -167,7 +167,9 @@ class BrokerSettings(Section):
     timeout_s: float = Field(default=10.0, gt=0)
     requests_per_s: float = Field(default=90.0, gt=0, le=100)
     connections_per_s: float = Field(default=1.8, gt=0, le=2)
-    silence_s: float = Field(default=10.0, gt=0)
+    silence_s: float = Field(
+        default=8.0, gt=0, le=10, description="a stream that brings nothing for so long is dead"
+    )
 
 
 class PaperSettings(Section):

@@ -28,7 +28,6 @@ from tests.support.virtual import LoopClock, run_virtually
 BASE = Granularity.S30
 SEEDS = int(os.environ.get("TROUBLED_SEEDS", "0"))
 EXACT = (Kind.SILENCE, Kind.CUT, Kind.HALF_OPEN, Kind.REPEAT, Kind.LOSE, Kind.REFUSE, Kind.LAG)
-DEADLY = (Kind.SILENCE, Kind.HALF_OPEN)
 
 
 async def live(plan: Script, seed: int) -> Seen:
@@ -52,7 +51,7 @@ async def live(plan: Script, seed: int) -> Seen:
         )
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(supervise(name, run, Backoff(rng, 0.5, 2), on_fault=_ignore))
+                group.create_task(supervise(name, run, Backoff(rng, 0.5, 1), on_fault=_ignore))
                 for name, run in (("prices", prices.run), ("transactions", transactions.run))
             ]
             tasks.append(group.create_task(seen.consume(queue)))
@@ -105,9 +104,9 @@ def check_recovery(plan: Script, seen: Seen) -> None:
     """Ten seconds after the end of a trouble every quote is there at once.
 
     A stream that was opened at the last moment of a silence is dead too, and shows it only when
-    the watchdog's ten seconds are over: three more are granted to reconnect.
+    the watchdog's eight seconds are over.
     """
-    shaken = [(t.start_s, t.end_s + (13 if t.kind in DEADLY else 10)) for t in plan.troubles]
+    shaken = [(t.start_s, t.end_s + 10) for t in plan.troubles]
     for quote in plan.quotes:
         at_s = (quote.time_ns - NOON) / S
         if at_s < plan.length_s - 1 and not any(start <= at_s < end for start, end in shaken):
