@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from watchfiles import awatch
 
 from sepd.domain.market import Granularity
 from sepd.domain.time import format_time
@@ -108,25 +109,48 @@ async def test_downloaded_candles_are_the_venues_and_a_sample_agrees(
     assert code == 0
 
 
-async def download_through_kills(folder: Path, played: Venue, kills: int) -> None:
-    """Kill the download at random moments, finish it, compare with an undisturbed one."""
+def segments(folder: Path) -> int:
+    return len(list(folder.rglob("*.segment")))
+
+
+async def kill_after(process: asyncio.subprocess.Process, folder: Path, more: int) -> None:
+    """SIGKILL once so many more segments have appeared, unless the process ends before."""
+    wanted = segments(folder) + more
+
+    async def watch() -> None:
+        async for _ in awatch(folder, debounce=10, step=1):
+            if segments(folder) >= wanted:
+                return
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = {tasks.create_task(process.wait()), tasks.create_task(watch())}
+        if more:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if process.returncode is None:
+            process.kill()
+        for task in waiting:
+            task.cancel()
+    await process.communicate()
+
+
+async def download_through_kills(folder: Path, played: Venue, kills: int, most: int) -> None:
+    """Kill the download after a random number of segments, again and again; then finish it.
+
+    It must end with the bytes of an undisturbed one.
+    """
     rng = random.Random(kills)
     disturbed, calm = Client(folder / "disturbed", played), Client(folder / "calm", played)
-    segments: list[int] = []
+    counts: list[int] = []
     for _ in range(kills):
         process = await disturbed.start(*span(Granularity.M1))
-        try:
-            await asyncio.wait_for(process.wait(), rng.uniform(0.5, 1.6))
-        except TimeoutError:
-            process.kill()
-            segments.append(len(list(disturbed.folder.rglob("*.segment"))))
-        await process.communicate()
+        await kill_after(process, disturbed.folder, rng.randrange(most + 1))
+        counts.append(segments(disturbed.folder))
     code, report = await disturbed.run(*span(Granularity.M1))
     assert code == 0
     code, reference = await calm.run(*span(Granularity.M1))
     assert code == 0
     assert report[0]["rows"] == reference[0]["rows"] > 19_000
-    assert any(0 < count < len(list(calm.folder.rglob("*.segment"))) for count in segments)
+    assert any(0 < count < segments(calm.folder) for count in counts)
     assert report[0]["chain"] == reference[0]["chain"]
     rows, expected = disturbed.rows(Granularity.M1), calm.rows(Granularity.M1)
     assert np.array_equal(rows, expected)
@@ -138,10 +162,10 @@ async def download_through_kills(folder: Path, played: Venue, kills: int) -> Non
 async def test_a_killed_download_ends_with_the_rows_of_an_undisturbed_one(
     tmp_path: Path, ticking: Venue
 ) -> None:
-    await download_through_kills(tmp_path, ticking, kills=3)
+    await download_through_kills(tmp_path, ticking, kills=3, most=20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_fifty_kills_change_no_row(tmp_path: Path, ticking: Venue) -> None:
-    await download_through_kills(tmp_path, ticking, kills=50)
+    await download_through_kills(tmp_path, ticking, kills=50, most=3)
