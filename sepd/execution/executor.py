@@ -98,6 +98,7 @@ class Executor:
         self._adopted: deque[str] = deque()
         self._ended: deque[str] = deque()
         self._kept: set[str] = set()
+        self._retrying: set[int] = set()
         self._entries: asyncio.Queue[str] = asyncio.Queue()
         self._leaving: asyncio.Queue[str] = asyncio.Queue()
         self._unfinished = 0
@@ -146,6 +147,8 @@ class Executor:
         failpoint("submit.before_reserve")
         if intent.id in self._orders:
             return "duplicate_intent"
+        if intent.trade_id is not None and self._ledger.exits(intent.trade_id):
+            return "exit_pending"
         if intent.purpose is Purpose.ENTRY and self._entries.qsize() >= self._queue:
             return "queue_full"
         self._orders[intent.id] = Order(intent)
@@ -240,8 +243,11 @@ class Executor:
                 self._spawn(self._scan(intent.id, from_id))
             case machine.Wait():
                 self._spawn(self._wait(intent.id))
-            case machine.Repeat() if intent.id in self._jobs:
-                self._spawn(self._repeat(self._jobs[intent.id]))
+            case machine.Repeat() if intent.id in self._jobs and intent.trade_id is not None:
+                self._retrying.add(intent.trade_id)
+                self._spawn(self._repeat(self._jobs[intent.id], intent.trade_id))
+            case machine.Repeat():
+                self._ledger.release(intent.id)
             case _:
                 return False
         return True
@@ -281,9 +287,13 @@ class Executor:
         self._ledger.apply(event)
         concerned = {getattr(event, "client_order_id", "")}
         if isinstance(event, OrderFilled):
-            concerned |= {self._trades.pop(part.trade_id, "") for part in event.closed}
+            closed = {part.trade_id for part in event.closed}
+            self._retrying -= closed
+            concerned |= {self._trades.pop(trade_id, "") for trade_id in closed}
+            concerned |= {one.intent.id for one in self.orders if one.intent.trade_id in closed}
         for intent_id in sorted(concerned & self._orders.keys()):
-            self._transition(intent_id, event)
+            if machine.Record() in self._transition(intent_id, event):
+                self._spawn(self._record(self._orders[intent_id]))
 
     async def _scan(self, intent_id: str, from_id: int) -> None:
         """Read the broker's record until it has been read completely, then say what it holds."""
@@ -316,14 +326,18 @@ class Executor:
         failpoint("quiet.after")
         await self._step(intent_id, machine.QuietElapsed())
 
-    async def _repeat(self, job: Job) -> None:
-        """Attempt an exit again, later each time."""
+    async def _repeat(self, job: Job, trade_id: int) -> None:
+        """Attempt an exit again, later each time, unless its trade has been closed meanwhile."""
         failpoint("repeat.before")
         await asyncio.sleep(self._timing.retry_s * min(job.intent.attempt + 1, 30))
-        again = repeated(
-            job.intent, now_ns=self._clock.now_ns(), checkpoint=self.last_transaction_id
-        )
-        await self.submit(again, job.signal, job.snapshot)
+        self._ledger.release(job.intent.id)
+        if trade_id in self._retrying:
+            self._retrying.discard(trade_id)
+            again = repeated(
+                job.intent, now_ns=self._clock.now_ns(), checkpoint=self.last_transaction_id
+            )
+            await self.submit(again, job.signal, job.snapshot)
+        self._observe(self._orders[job.intent.id])
         failpoint("repeat.after")
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

@@ -175,8 +175,8 @@ def _before_sending(order: Order, item: Committed | NotCommitted | Cleared | Fen
             return replace(order, state=OrderState.INTENT), (Verify(),)
         case OrderState.NEW, NotCommitted(reason, again):
             retry = again and order.intent.purpose is Purpose.EXIT
-            commands: tuple[Command, ...] = (Release(), Repeat()) if retry else (Release(),)
-            return _ended(order, OrderState.EXPIRED, reason), commands
+            command = Repeat() if retry else Release()
+            return _ended(order, OrderState.EXPIRED, reason), (command,)
         case OrderState.INTENT, Cleared():
             return replace(order, state=OrderState.SENT), (Send(),)
         case OrderState.INTENT, Fenced(reason):
@@ -222,9 +222,11 @@ def _unknown(order: Order, item: QuietElapsed | Absent) -> Step:
 
 
 def _given_up(order: Order) -> tuple[Command, ...]:
-    """It never was at the broker: an entry has had its chance, an exit is still wanted."""
+    """It never was at the broker: an entry has had its chance, an exit is still wanted and goes
+    on counting as under way.
+    """
     if order.intent.purpose is Purpose.EXIT:
-        return Record(), Release(), Repeat()
+        return Record(), Repeat()
     return Record(), Release()
 
 
@@ -243,6 +245,9 @@ def _evidence(
             after = _filled(seen, event)
             whole = after.state is not OrderState.PARTIAL
             return after, (*lifted, Release()) if whole else lifted
+        case OrderFilled() if _overtaken(order, event):
+            ended = _ended(seen, OrderState.CLOSED, "TRADE_CLOSED")
+            return ended, (*lifted, Record(), Release())
         case OrderFilled():
             return _trade_closed(order, event), ()
         case OrderCancelled(reason=reason) if named:
@@ -273,6 +278,13 @@ def _state_filled(order: Order, whole: bool) -> OrderState:
     if not whole:
         return OrderState.PARTIAL
     return OrderState.CLOSED if order.intent.purpose is Purpose.EXIT else OrderState.FILLED
+
+
+def _overtaken(order: Order, event: OrderFilled) -> bool:
+    """Whether the trade that an exit was to close has been closed by another order."""
+    if order.intent.purpose is not Purpose.EXIT or order.state in FINAL:
+        return False
+    return any(part.trade_id == order.intent.trade_id for part in event.closed)
 
 
 def _trade_closed(order: Order, event: OrderFilled) -> Order:

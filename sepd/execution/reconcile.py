@@ -110,6 +110,8 @@ async def recover(broker: Broker, store: Store, exits: ExitFile | None = None) -
         await restore_exits(store, exits)
     await store.record_baseline(broker.account_id, await broker.account())
     state = await store.load_state(broker.account_id)
+    for stored in state.orders:
+        broker.expect(stored.intent)
     failpoint("recover.loaded")
     for _ in range(ATTEMPTS):
         events = await broker.transactions_since(state.last_transaction_id)

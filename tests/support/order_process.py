@@ -131,11 +131,14 @@ class Trader:
         self.turned.set()
 
     async def settled(self) -> None:
-        """Return when no order is under way."""
-        while [one for one in self.executor.orders if one.state is not OrderState.FILLED]:
+        """Return when no order is under way, and none waits to be attempted again."""
+        while self.book.pending or self.unfinished():
             self.turned.clear()
             await self.turned.wait()
         await self.executor.drain()
+
+    def unfinished(self) -> list[Order]:
+        return [one for one in self.executor.orders if one.state is not OrderState.FILLED]
 
     async def play(self) -> None:
         await unkill(self.desk())

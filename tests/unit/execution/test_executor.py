@@ -332,6 +332,39 @@ async def test_a_full_queue_refuses_entries_and_takes_exits(desk: Desk) -> None:
     assert len(desk.broker.placed) == 256
 
 
+async def test_a_trade_has_one_exit_at_a_time_also_between_attempts(desk: Desk) -> None:
+    async with desk.running():
+        await desk.enter(0)
+        await desk.executor.drain()
+        (trade,) = desk.book.trades.values()
+        exits = [
+            exit_intent(ACCOUNT, f"S{number}", trade, now_ns=NOON, checkpoint=3)
+            for number in (1, 2)
+        ]
+        desk.broker.faults.extend([Fault.UNSENT] * 3)
+        assert not await desk.executor.submit(exits[0], make_signal(1), b"{}")
+        await desk.until(lambda: desk.state(exits[0].id) is OrderState.EXPIRED)
+        assert await desk.executor.submit(exits[1], make_signal(2), b"{}") == "exit_pending"
+        await desk.until(lambda: not desk.book.trades)
+        await desk.executor.drain()
+    assert not desk.book.pending
+
+
+async def test_an_exit_is_not_attempted_again_once_its_stop_has_filled(desk: Desk) -> None:
+    async with desk.running():
+        await desk.enter(0)
+        await desk.executor.drain()
+        (trade,) = desk.book.trades.values()
+        desk.broker.faults.append(Fault.UNSENT)
+        leaving = exit_intent(ACCOUNT, "S1", trade, now_ns=NOON, checkpoint=3)
+        await desk.executor.submit(leaving, make_signal(1), b"{}")
+        await desk.until(lambda: desk.state(leaving.id) is OrderState.EXPIRED)
+        desk.broker.hit_stop(trade.trade_id)
+        desk.executor.offer(desk.broker.rows)
+        await desk.until(lambda: not desk.book.pending)
+    assert len(desk.broker.placed) == 2
+
+
 async def test_an_exit_does_not_wait_for_entries_that_hang(desk: Desk) -> None:
     async with desk.running():
         await desk.enter(0)

@@ -218,6 +218,15 @@ def test_an_exit_is_done_when_its_trade_is_closed() -> None:
     assert order.state is S.CLOSED
 
 
+@pytest.mark.parametrize("state", [S.SENT, S.ACK, S.UNKNOWN])
+def test_an_exit_is_done_when_another_order_has_closed_its_trade(state: OrderState) -> None:
+    other = fill_row(12, Decimal(-1_000), "", closed=(TradeReduce(5, Decimal(-1_000), 1, ZERO),))
+    order, commands = handle(Order(EXIT, state), other)
+    assert order.state is S.CLOSED
+    assert {Record(), Release()} <= set(commands)
+    assert (Unblock() in commands) == (state is S.UNKNOWN)
+
+
 def test_an_entry_is_done_when_its_trade_is_closed_by_another_order() -> None:
     order, _ = play(ENTRY, *SENT, filled(9))
     other = fill_row(12, Decimal(-1_000), "", closed=(TradeReduce(9, Decimal(-1_000), 1, ZERO),))
@@ -294,7 +303,7 @@ def test_no_sequence_of_inputs_breaks_the_promises(case: tuple[OrderIntent, list
         if order.state is S.UNKNOWN and before.state is not S.UNKNOWN:
             assert Block() in commands
         if order.state in FINAL - {S.CLOSED} and before.state not in FINAL:
-            assert Release() in commands
+            assert Release() in commands or Repeat() in commands
         assert handle(before, item) == (order, commands), "not a function"
 
 

@@ -82,7 +82,7 @@ SABOTAGES = (
     Sabotage(
         "an exit is given up",
         "execution/machine.py",
-        "return Record(), Release(), Repeat()",
+        "return Record(), Repeat()",
         "return Record(), Release()",
     ),
     Sabotage(
@@ -126,6 +126,18 @@ SABOTAGES = (
         "execution/executor.py",
         'return "queue_full"',
         "pass",
+    ),
+    Sabotage(
+        "a trade has two exits at a time",
+        "execution/executor.py",
+        'return "exit_pending"',
+        "pass",
+    ),
+    Sabotage(
+        "an exit outlives its trade",
+        "execution/machine.py",
+        "case OrderFilled() if _overtaken(order, event):",
+        "case OrderFilled() if False:",
     ),
     Sabotage(
         "exits wait behind entries",
