@@ -25,6 +25,7 @@ class Kind(StrEnum):
     LOST_REPLY = "lost_reply"
     LOST_REQUEST = "lost_request"
     DELAYED_APPLY = "delayed_apply"
+    SLOW_APPLY = "slow_apply"
     SLOW_REPLY = "slow_reply"
     TOO_MANY_REQUESTS = "too_many_requests"
     GATEWAY_ERROR = "gateway_error"
@@ -77,6 +78,7 @@ class Fault(Struct, frozen=True):
 
 LENGTHS: dict[Kind, tuple[float, float]] = {
     Kind.DELAYED_APPLY: (0.5, 14.0),
+    Kind.SLOW_APPLY: (2.0, 22.0),
     Kind.SLOW_REPLY: (1.0, 15.0),
     Kind.STREAM_SILENT: (11.0, 40.0),
     Kind.LINE_LATE: (2.0, 20.0),
@@ -102,7 +104,8 @@ LENGTHS: dict[Kind, tuple[float, float]] = {
 WEIGHTS = dict.fromkeys(Kind, 1) | {
     Kind.CRASH_AT_FAILPOINT: 6,
     Kind.LOST_REPLY: 3,
-    Kind.DELAYED_APPLY: 3,
+    Kind.DELAYED_APPLY: 2,
+    Kind.SLOW_APPLY: 2,
     Kind.CRASH: 2,
     Kind.PAUSED_AT_FAILPOINT: 2,
     Kind.SECOND_DAEMON: 2,
@@ -111,6 +114,7 @@ SCRIPTED: dict[Kind, VenueFault] = {
     Kind.LOST_REPLY: VenueFault("drop", "P* /v3/accounts/*", when="after"),
     Kind.LOST_REQUEST: VenueFault("drop", "P* /v3/accounts/*"),
     Kind.DELAYED_APPLY: VenueFault("later", "P* /v3/accounts/*", status=504),
+    Kind.SLOW_APPLY: VenueFault("delay", "P* /v3/accounts/*"),
     Kind.SLOW_REPLY: VenueFault("delay", "* /v3/accounts/*", when="after"),
     Kind.TOO_MANY_REQUESTS: VenueFault("reply", "*", count=3, status=429),
     Kind.GATEWAY_ERROR: VenueFault("reply", "*", count=3, status=502, body="<html>Bad</html>"),

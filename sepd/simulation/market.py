@@ -41,9 +41,8 @@ class Market:
         app = create_app(self.conductor, script)
         self.middlewares = app.middlewares
         self.plan = app[VENUE].plan
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-        )
+        # As at a broker, what has arrived is carried out although the client has gone.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
     @property
     def account(self) -> Account:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
 import structlog
 from msgspec import Struct
 
@@ -163,11 +164,20 @@ class World:
                 self.injector.release_switch()
                 released = True
             calm = self._loop.time() >= start_s + CALM_S
-            if released and calm and not unsettled():
+            if released and calm and not unsettled() and await self._answers():
                 self._trace.note("settled")
                 return
         why = unsettled() or "it settled too late"
         self.watcher.violated("ends_running_or_halted", f"{HEAL_S:g} s after the last fault {why}")
+
+    async def _answers(self) -> bool:
+        """Whether the daemon's API says that it is ready."""
+        process = self._machine.process
+        if process is None or process.node is None:
+            return False
+        url = f"http://127.0.0.1:{process.node.port}/readyz"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status == 200
 
     def _recovered(self) -> bool:
         process = self._machine.process
@@ -227,7 +237,7 @@ class World:
             self._seed,
             self.watcher.switched,
         )
-        self.watcher.processes.append(process)
+        self.watcher.started(process)
         return process
 
     def _rng(self, purpose: str) -> random.Random:

@@ -52,6 +52,7 @@ class Watcher:
     ) -> None:
         self.violations: list[Violation] = []
         self.processes: list[Process] = []
+        self._living: list[Process] = []
         self.orders = 0
         self._market = market
         self._content = database.content
@@ -100,6 +101,11 @@ class Watcher:
             self._applied = books.account.newest_transaction_id
             self._check_store()
         self._check_belief()
+
+    def started(self, process: Process) -> None:
+        """A process starts; its belief is looked at while it lives."""
+        self.processes.append(process)
+        self._living = [item for item in (*self._living, process) if item.alive]
 
     def switched(self, killed: bool) -> None:
         """The operator was told that the kill switch is latched, or asks to release it."""
@@ -285,17 +291,19 @@ class Watcher:
 
     def _check_belief(self) -> None:
         """A process that claims to have applied everything has the broker's account in memory."""
-        for process in self.processes:
-            if process.alive and process.book is not None:
-                self._check_book(process, process.book)
+        for process in self._living:
+            book = process.book
+            if book is not None and book.last_transaction_id != self._believed.get(process.number):
+                if process.alive:
+                    self._check_book(process, book)
+                else:
+                    self._living = [item for item in self._living if item.alive]
 
     def _check_book(self, process: Process, book: Book) -> None:
         applied = book.last_transaction_id
         if process.number not in self._believed:
             self._trace.note(f"{process.owner} runs from {applied}")
             self._since[process.owner] = applied
-        elif applied == self._believed[process.number]:
-            return
         self._believed[process.number] = applied
         if applied != self._ledger.last_id:
             return
