@@ -31,12 +31,12 @@ from sepd.domain.market import Instrument
 from sepd.domain.order import OrderIntent
 from sepd.errors import ConfigError, TransientError
 from sepd.execution.executor import Executor
-from sepd.execution.ledger import EVERYTHING
 from sepd.execution.operator import Desk
 from sepd.execution.outcomes import FILLED, Outcomes
-from sepd.execution.reconcile import Difference, Recovery, quarantine, recover, watch
+from sepd.execution.reconcile import Recovery, quarantine, recover
 from sepd.feed import CloseFeed, EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.journal import Journal, JournaledLedger, Started
+from sepd.monitor import Monitor
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Leader, Store, StoredTotals
 from sepd.risk.book import Book
@@ -49,8 +49,6 @@ log = structlog.get_logger(__name__)
 
 Task = asyncio.Task[None]
 DRAIN_S = 15.0
-SERVICES_S = 0.25
-RECONCILE_S = 60.0
 FEED_DELAY_S = 1.0  # with the silence of 8 s: a broker that is back is heard within ten
 
 
@@ -278,6 +276,7 @@ class Node:
             timer=self._timer,
             paced=self._paced,
         )
+        self._monitor = Monitor(self._store, self._cache, self._ledger, self._health, self._clock)
         desk = Desk(self._broker, self._store, executor, self._ledger, self._clock)
         self._operator = Operator(desk, self._pipeline, book)
         self._report = Report(
@@ -320,12 +319,14 @@ class Node:
             tasks.create_task(self._store.run(), name="store"),
             tasks.create_task(self._cache.run(), name="cache"),
             tasks.create_task(self._executor.run(), name="executor"),
-            tasks.create_task(self._watch_services(), name="services"),
+            tasks.create_task(self._monitor.watch_services(), name="services"),
         ]
         if self._leader is not None:
             services.append(tasks.create_task(self._leader.run(), name="leader"))
         if not self._paced:
-            services.append(tasks.create_task(self._watch_account(), name="reconcile"))
+            known = self._recovery.differences
+            watching = self._monitor.watch_account(self._broker, self._executor, known)
+            services.append(tasks.create_task(watching, name="reconcile"))
         batch = self._settings.market.batch_events
         consumer = tasks.create_task(self._pipeline.run(batch), name="consumer")
         last_id = self._executor.last_transaction_id
@@ -361,38 +362,6 @@ class Node:
         await supervise(name, run, backoff, on_fault=self._health.fault)
         if done is not None:
             done.set()
-
-    async def _watch_services(self) -> None:
-        """Halt entries while rows are not being written; the cache may go without harm."""
-        halted = False
-        while True:
-            fault = self._store.fault
-            self._health.fault("store", fault)
-            if fault and not halted:
-                self._ledger.block(EVERYTHING, "store")
-            elif halted and not fault:
-                self._ledger.unblock(EVERYTHING, "store")
-            halted = bool(fault)
-            self._health.fault("cache", "" if self._cache.ok else "Valkey does not answer.")
-            await asyncio.sleep(SERVICES_S)
-
-    async def _watch_account(self) -> None:
-        await watch(
-            self._broker,
-            self._store,
-            self._executor,
-            self._ledger,
-            every_s=RECONCILE_S,
-            report=self._reconciled,
-            before=self._recovery.differences,
-        )
-
-    def _reconciled(self, differences: Sequence[Difference]) -> None:
-        self._health.reconciled_ns = self._clock.now_ns()
-        kinds = sorted({item.kind.value for item in differences})
-        self._health.fault(
-            "account", f"Broker and store differ: {', '.join(kinds)}." if kinds else ""
-        )
 
     async def _drain(self, feeds: Sequence[Task]) -> None:
         """Stop the feeds, deal with what has arrived, settle what was sent, write it all."""
