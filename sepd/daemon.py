@@ -19,6 +19,7 @@ from sepd.cache.valkey import ValkeyCache
 from sepd.clock import SystemClock
 from sepd.domain.market import Instrument
 from sepd.errors import ConfigError
+from sepd.execution.exits import ExitFile
 from sepd.node import Node
 from sepd.paper import PaperBroker
 from sepd.ports import Broker, Clock
@@ -95,6 +96,7 @@ async def open_node(
             skew_ns=lambda: oanda.offset.offset_ns or 0,
             leader=None if paced else _leader(settings, database, broker, timer),
             control=control_socket(settings),
+            exits=ExitFile(settings.data_dir.absolute() / "exits.jsonl"),
         )
 
 

@@ -13,12 +13,13 @@ from msgspec import Struct
 from sepd.bitspace.analyser import Analyser
 from sepd.domain.account import OpenTrade
 from sepd.domain.event import Payload
-from sepd.domain.ids import ulid
+from sepd.domain.ids import OURS, ulid
 from sepd.domain.market import Candle, Gap, Heartbeat, Quote
 from sepd.domain.order import OrderIntent
 from sepd.domain.signal import INVALID, Action, Signal
 from sepd.execution.intent import entry_intent, exit_intent
 from sepd.risk.book import Book
+from sepd.risk.correlation import mean_true_range
 from sepd.risk.gate import Refused, assess, assess_exit
 from sepd.risk.reason import Reason
 from sepd.risk.situation import EntryRequest
@@ -115,7 +116,7 @@ class Decider:
     def decide(self, question: Question) -> Decision | None:
         """The decision, or None where there is nothing to do."""
         name, now_ns = question.instrument, question.closed_ns
-        trade = next((t for t in self.book.trades.values() if t.instrument == name), None)
+        trade = self._own_trade(name)
         held = Held(1 if trade.units > 0 else -1, trade.opened_ns) if trade else None
         opinion = self.rule.opinion(self.views[name].readings(), now_ns)
         action = self.rule.act(opinion, held, now_ns)
@@ -126,12 +127,27 @@ class Decider:
             return self._exit(signal, trade, question)
         return self._enter(signal, question)
 
+    def _own_trade(self, name: str) -> OpenTrade | None:
+        """The open trade of `name` that sepd opened; what others opened is theirs to close."""
+        trades = self.book.trades.values()
+        ours = (t for t in trades if t.instrument == name and t.client_trade_id.startswith(OURS))
+        return next(ours, None)
+
     def _enter(self, signal: Signal, question: Question) -> Decision:
         if question.stale:
             return Decision(signal, Reason.STALE_PRICE)
         self.book.clock_skew_ns = question.skew_ns
         now_ns = max(question.closed_ns, question.now_ns)
-        verdict = assess(EntryRequest(signal, now_ns), self.book, self._limits)
+        recent = self.views[signal.instrument].recent(self.rule.finest)
+        last = recent[-1]
+        request = EntryRequest(
+            signal,
+            now_ns,
+            reference=last.ask_close if signal.action.sign > 0 else last.bid_close,
+            volatility_points=mean_true_range(recent),
+            exit_by_ns=question.closed_ns + self.rule.hold_ns,
+        )
+        verdict = assess(request, self.book, self._limits)
         snapshot = verdict.snapshot.decode()
         if isinstance(verdict, Refused):
             return Decision(signal, verdict.reason, snapshot=snapshot)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sepd.api.report import Health
 from sepd.execution.executor import Executor
+from sepd.execution.exits import ExitFile
 from sepd.execution.ledger import EVERYTHING, Ledger
 from sepd.execution.reconcile import Difference, watch
 from sepd.ports import Broker, Cache, Clock, Store
@@ -42,9 +43,16 @@ class Monitor:
             await asyncio.sleep(SERVICES_S)
 
     async def watch_account(
-        self, broker: Broker, executor: Executor, known: Sequence[Difference]
+        self,
+        broker: Broker,
+        executor: Executor,
+        known: Sequence[Difference],
+        exits: ExitFile | None,
     ) -> None:
-        """Compare store and broker again and again, starting from the differences `known`."""
+        """Compare store and broker again and again, starting from the differences `known`.
+
+        Exits that were kept in a file while the store was away are brought into it.
+        """
         await watch(
             broker,
             self._store,
@@ -53,6 +61,7 @@ class Monitor:
             every_s=RECONCILE_S,
             report=self._reconciled,
             before=known,
+            exits=exits,
         )
 
     def _reconciled(self, differences: Sequence[Difference]) -> None:

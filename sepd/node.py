@@ -31,11 +31,13 @@ from sepd.domain.market import Instrument
 from sepd.domain.order import OrderIntent
 from sepd.errors import ConfigError, TransientError
 from sepd.execution.executor import Executor
-from sepd.execution.operator import Desk
+from sepd.execution.exits import ExitFile
+from sepd.execution.operator import Desk, stand_down
 from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.execution.reconcile import Recovery, quarantine, recover
 from sepd.feed import CloseFeed, EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.journal import Journal, JournaledLedger, Started
+from sepd.market.calendar import load_calendar
 from sepd.monitor import Monitor
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Leader, Store, StoredTotals
@@ -63,6 +65,7 @@ class Node:
         skew_ns: broker time minus local time, as last measured.
         leader: the right to send; None where nobody else can (a demo's own venue).
         control: where the operator's socket is; None: nowhere.
+        exits: keeps exits while the store is away.
 
     Attributes:
         serving: set when the API listens, on `port`.
@@ -84,6 +87,7 @@ class Node:
         skew_ns: Callable[[], int] = lambda: 0,
         leader: Leader | None = None,
         control: Path | None = None,
+        exits: ExitFile | None = None,
     ) -> None:
         self.serving = asyncio.Event()
         self.tape_ended = asyncio.Event()
@@ -100,6 +104,7 @@ class Node:
         self._skew_ns = skew_ns
         self._leader = leader
         self._control = control
+        self._exits = exits
         self._journal = Journal()
         self._health = Health()
         self._outcomes = Outcomes()
@@ -186,8 +191,8 @@ class Node:
                 f"instruments: the account cannot trade {', '.join(missing)}; "
                 f"it offers {', '.join(sorted(known)[:8])} …"
             )
-        recovery = await recover(self._broker, self._store)
-        self._book = Book(recovery.snapshot.currency, known, self._settings.risk)
+        recovery = await recover(self._broker, self._store, self._exits)
+        self._book = Book(recovery.snapshot.currency, known, self._settings.risk, load_calendar())
         self._start_journal(known, recovery)
         ledger = self._ledger = JournaledLedger(self._book, self._journal)
         quarantine(ledger, recovery.differences)
@@ -200,11 +205,10 @@ class Node:
             ledger,
             fence=self._fence,
             observe=self._outcomes,
+            exits=self._exits,
             last_transaction_id=recovery.snapshot.last_transaction_id,
             workers=1 if self._paced else 8,
         )
-        for order in recovery.orders:
-            self._broker.expect(order.intent)
         executor.adopt(recovery.orders)
         self._assemble(known, executor, recovery)
 
@@ -277,7 +281,7 @@ class Node:
             paced=self._paced,
         )
         self._monitor = Monitor(self._store, self._cache, self._ledger, self._health, self._clock)
-        desk = Desk(self._broker, self._store, executor, self._ledger, self._clock)
+        desk = self._desk = Desk(self._broker, self._store, executor, self._ledger, self._clock)
         self._operator = Operator(desk, self._pipeline, book)
         self._report = Report(
             settings=settings,
@@ -321,11 +325,13 @@ class Node:
             tasks.create_task(self._executor.run(), name="executor"),
             tasks.create_task(self._monitor.watch_services(), name="services"),
         ]
+        if self._book.killed:
+            tasks.create_task(stand_down(self._desk, flatten=False), name="stand_down")
         if self._leader is not None:
             services.append(tasks.create_task(self._leader.run(), name="leader"))
         if not self._paced:
             known = self._recovery.differences
-            watching = self._monitor.watch_account(self._broker, self._executor, known)
+            watching = self._monitor.watch_account(self._broker, self._executor, known, self._exits)
             services.append(tasks.create_task(watching, name="reconcile"))
         batch = self._settings.market.batch_events
         consumer = tasks.create_task(self._pipeline.run(batch), name="consumer")

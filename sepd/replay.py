@@ -23,6 +23,7 @@ from sepd.journal import (
     Started,
     Unblocked,
 )
+from sepd.market.calendar import load_calendar
 from sepd.risk.book import Book
 from sepd.settings import Settings
 from sepd.signals.rule import PolarityRule, Reading
@@ -169,7 +170,7 @@ def _restore(started: Started) -> Decider:
     """The decider as it was when the node started; the CPU gives the same bits as a GPU."""
     settings = Settings.model_validate_json(started.settings)
     known = {instrument.name: instrument for instrument in started.instruments}
-    book = Book(started.snapshot.currency, known)
+    book = Book(started.snapshot.currency, known, settings.risk, load_calendar())
     book.restore(started.snapshot, started.state, started.now_ns)
     book.ready = True
     names = settings.instruments

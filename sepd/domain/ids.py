@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+OURS = "sepd-"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -17,4 +18,4 @@ def ulid(time_ns: int, *parts: object) -> str:
 def client_order_id(account_id: str, signal_id: str, leg: str, attempt: int) -> str:
     """Client order id of one attempt at one leg of a signal: 27 characters."""
     text = "\x1f".join((account_id, signal_id, leg, str(attempt)))
-    return "sepd-" + hashlib.sha256(text.encode()).hexdigest()[:22]
+    return OURS + hashlib.sha256(text.encode()).hexdigest()[:22]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from sepd.bitspace import Stream
@@ -11,6 +12,8 @@ from sepd.market.crosscheck import Agreement, CrossCheck
 from sepd.settings import BitspaceSettings, MarketSettings
 from sepd.signals.rule import Reading
 from sepd.signals.series import Series, depth_of
+
+RECENT = 15
 
 
 class InstrumentView:
@@ -39,6 +42,9 @@ class InstrumentView:
                 _stream(bitspace) if streamed else None,
             )
             for granularity in granularities
+        }
+        self._recent: dict[Granularity, deque[Candle]] = {
+            granularity: deque(maxlen=RECENT) for granularity in granularities
         }
         self._unread: dict[Granularity, Series] = {}
 
@@ -69,6 +75,10 @@ class InstrumentView:
         for series in self.series.values():
             series.reset()
 
+    def recent(self, granularity: Granularity) -> Sequence[Candle]:
+        """The newest complete candles of one length, oldest first, at most `RECENT`."""
+        return self._recent[granularity]
+
     def readings(self) -> list[Reading]:
         """Newest valid reading of each granularity."""
         return [series.reading for series in self.series.values() if series.reading]
@@ -87,6 +97,9 @@ class InstrumentView:
         for candle in candles:
             series = self.series[candle.granularity]
             series.push(candle)
+            recent = self._recent[candle.granularity]
+            if not recent or candle.time_ns > recent[-1].time_ns:
+                recent.append(candle)
             self._unread[candle.granularity] = series
         return candles
 
