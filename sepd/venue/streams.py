@@ -115,18 +115,19 @@ class Streams:
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
-        self.prices: set[PriceStream] = set()
-        self.transactions: set[TransactionStream] = set()
+        # In the order in which they connected: two runs are alike to the last byte.
+        self.prices: dict[PriceStream, None] = {}
+        self.transactions: dict[TransactionStream, None] = {}
         self.closed = False
         self._joined = asyncio.Event()
 
     def add(self, stream: PriceStream | TransactionStream) -> None:
         """A client connected."""
         if isinstance(stream, PriceStream):
-            self.prices.add(stream)
+            self.prices[stream] = None
             self._joined.set()
         else:
-            self.transactions.add(stream)
+            self.transactions[stream] = None
         if self.closed:
             stream.close()
 
@@ -134,9 +135,9 @@ class Streams:
         """A client went away; nothing waits for it any more."""
         stream.close()
         if isinstance(stream, PriceStream):
-            self.prices.discard(stream)
+            self.prices.pop(stream, None)
         else:
-            self.transactions.discard(stream)
+            self.transactions.pop(stream, None)
 
     async def joined(self, paced: bool) -> None:
         """Return when a price stream is connected, a paced one if so asked."""
