@@ -23,11 +23,13 @@ class Record:
     Attributes:
         results: transaction id, time and money of every fill that closed something.
         fills: transaction id and time of every fill that opened a trade.
+        unlatched: the newest transaction when an operator last released what was latched off.
     """
 
     def __init__(self, balance: Decimal) -> None:
         self.balances: list[Decimal] = [balance]
         self.days: list[str] = [""]
+        self.unlatched = 0
         self.results: list[tuple[int, int, Decimal]] = []
         self.fills: list[tuple[int, int]] = []
 
@@ -97,9 +99,10 @@ def _pace(at: int, now_ns: int, record: Record, limits: RiskSettings, since: int
         last_ns = max(time_ns for time_ns, money in own if money < 0)
         if now_ns - last_ns < limits.cool_down_s * _S:
             yield f"{streak} losses in a row"
-    filled = sum(since < number <= at for number, _ in record.fills)
-    if filled > limits.max_fills_per_hour:
-        yield f"{filled} fills in an hour"
+    own_fills = [number for number, _ in record.fills if since < number <= at]
+    again = [number for number in own_fills if number > record.unlatched]
+    if len(own_fills) > limits.max_fills_per_hour and again:
+        yield f"{len(own_fills)} fills in an hour"
 
 
 def _streak(results: Sequence[Decimal]) -> int:

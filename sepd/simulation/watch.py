@@ -111,6 +111,8 @@ class Watcher:
         """The operator was told that the kill switch is latched, or asks to release it."""
         self._trace.note("killed" if killed else "unkill")
         self._killed = killed
+        if not killed:
+            self._record.unlatched = self._ledger.last_id
 
     # --- what leaves a process ---
 
