@@ -16,6 +16,7 @@ FEWEST, MOST = 12, 18
 PATIENCE_S = 150.0
 _RECOVERY = tuple(name for name in NAMES if name.startswith("recover."))
 
+CUT_OFF = "cut off"
 _BEFORE_SENDING = ("submit.after_enqueue", "work.dequeued", "commit.before")
 
 
@@ -80,7 +81,7 @@ LENGTHS: dict[Kind, tuple[float, float]] = {
     Kind.DELAYED_APPLY: (0.5, 14.0),
     Kind.SLOW_APPLY: (2.0, 22.0),
     Kind.SLOW_REPLY: (1.0, 15.0),
-    Kind.STREAM_SILENT: (11.0, 40.0),
+    Kind.STREAM_SILENT: (5.5, 30.0),
     Kind.LINE_LATE: (2.0, 20.0),
     Kind.HISTORY_LAGS: (0.3, 8.0),
     Kind.REFUSED: (1.0, 60.0),
@@ -156,6 +157,8 @@ def _one(kind: Kind, rng: random.Random, length_s: float) -> Fault:
     detail = ""
     if kind is Kind.CRASH_AT_FAILPOINT:
         detail = rng.choice(NAMES)
+    elif kind is Kind.TERMINATED:
+        detail = rng.choice(("", CUT_OFF))
     elif kind is Kind.PAUSED_AT_FAILPOINT:
         detail = rng.choice(_BEFORE_SENDING)
     elif kind is Kind.CRASH_IN_RECOVERY:

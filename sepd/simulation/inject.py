@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sepd.simulation.faults import Fault, Kind
+from sepd.simulation.faults import CUT_OFF, Fault, Kind
 from sepd.simulation.loop import OWNER
-from sepd.simulation.machine import Machine
+from sepd.simulation.machine import STOP_S, Machine
 from sepd.simulation.market import PORT, Market
 from sepd.simulation.network import NetworkedLoop
 from sepd.simulation.store import Database
@@ -186,6 +186,9 @@ class Injector:
         self._machine.kill(fault.seconds, silently=False)
 
     def _terminate(self, fault: Fault) -> None:
+        """SIGTERM, perhaps while the broker cannot be reached."""
+        if fault.detail == CUT_OFF:
+            self._black_hole(Fault(Kind.BLACK_HOLE, fault.at_s, STOP_S))
         self._machine.terminate(fault.seconds)
 
     def _pause(self, fault: Fault) -> None:

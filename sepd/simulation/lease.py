@@ -61,11 +61,12 @@ class Lease:
         self._lock = lock
         self._owner = owner
         self._session: Session | None = None
+        self._leads = False
         self._loop = asyncio.get_running_loop()
 
     def fence(self, _: OrderIntent) -> str:
         """Why nothing may be sent now."""
-        if self._session is None:
+        if self._session is None or not self._leads:
             return "not_leader"
         return "leader_unconfirmed" if self._session.lost.is_set() else ""
 
@@ -77,7 +78,7 @@ class Lease:
         """
         await self.release()
         waited = False
-        session = Session(self._owner)
+        session = self._session = Session(self._owner)
         while not self._take(session):
             waited = True
             await asyncio.sleep(STANDBY_S)
@@ -87,7 +88,7 @@ class Lease:
             raise TransientError("The database ended the session while we stood by.")
         self._lock.epoch += 1
         self._lock.leader = self._owner
-        self._session = session
+        self._leads = True
         return self._lock.epoch
 
     async def run(self) -> None:
@@ -96,7 +97,7 @@ class Lease:
         Raises:
             TransientError: the database has ended our session.
         """
-        if self._session is None:
+        if self._session is None or not self._leads:
             raise TransientError("The leader lock is not held.")
         await self._session.lost.wait()
         await asyncio.sleep(NOTICE_S)
@@ -104,7 +105,7 @@ class Lease:
 
     async def release(self) -> None:
         """Give the lock back."""
-        session, self._session = self._session, None
+        session, self._session, self._leads = self._session, None, False
         if session is not None and self._lock.holder is session:
             self._lock.holder = None
 

@@ -281,6 +281,12 @@ class Watcher:
                 "store_equals_broker",
                 f"balance {books.account.balance} at {at}, the broker had {expected}",
             )
+        earned = sum((trade.profit_loss for trade in books.trades.values()), Decimal(0))
+        if expected != self._market.account.config.balance + earned:
+            self.violated("results_add_up", f"trades earned {earned}, not what made {expected}")
+        day = books.account.day
+        if day is not None and day.opening_balance + day.realized_pl != expected:
+            self.violated("results_add_up", f"the day's {day} does not lead to {expected}")
         if books.account.last_transaction_id == self._ledger.last_id:
             self._compare(
                 "store_equals_broker",
