@@ -94,7 +94,7 @@ LENGTHS: dict[Kind, tuple[float, float]] = {
     Kind.STORE_QUEUE_FULL: (5.0, 60.0),
     Kind.CACHE_GONE: (5.0, 60.0),
     Kind.CLOCK_OFF: (10.0, 60.0),
-    Kind.KILL_SWITCH: (20.0, 120.0),
+    Kind.KILL_SWITCH: (60.0, 300.0),
     Kind.SECOND_DAEMON: (60.0, 600.0),
     Kind.CRASH: (0.2, 8.0),
     Kind.MACHINE_LOST: (1.0, 30.0),

@@ -37,6 +37,8 @@ async def trouble(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _strike(request: web.Request, fault: Fault) -> web.StreamResponse | None:
     """Delay, drop or answer; None lets the request go on."""
     if fault.kind == "delay":
+        # What has arrived counts, although the client may be gone before it is applied.
+        await request.read()
         await asyncio.sleep(fault.seconds)
         return None
     if fault.kind == "drop":
