@@ -195,7 +195,7 @@ async def _summarise(
         tape_rows=facts.rows,
         rows_rejected=facts.rejected,
         rejected_rows=facts.rejected_rows,
-        quotes_sent=int(state["quotes_played"]),
+        quotes_sent=int(state["quotes_sent_total"]),
         quotes_in=report.quotes,
         quotes_stored=totals.ticks,
         events_in=report.events,

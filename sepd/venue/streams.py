@@ -119,7 +119,13 @@ class Streams:
         self.prices: dict[PriceStream, None] = {}
         self.transactions: dict[TransactionStream, None] = {}
         self.closed = False
+        self._sent_before = 0
         self._joined = asyncio.Event()
+
+    @property
+    def sent(self) -> int:
+        """Prices written to clients, those that have left included."""
+        return self._sent_before + sum(stream.sent for stream in self.prices)
 
     def add(self, stream: PriceStream | TransactionStream) -> None:
         """A client connected."""
@@ -135,7 +141,9 @@ class Streams:
         """A client went away; nothing waits for it any more."""
         stream.close()
         if isinstance(stream, PriceStream):
-            self.prices.pop(stream, None)
+            if stream in self.prices:
+                self._sent_before += stream.sent
+                del self.prices[stream]
         else:
             self.transactions.pop(stream, None)
 

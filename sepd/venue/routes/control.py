@@ -27,6 +27,7 @@ def _state(request: web.Request) -> dict[str, Any]:
     return {
         "quotes_played": playback.position,
         "quotes_total": total,
+        "quotes_sent_total": venue.conductor.streams.sent,
         "quotes_sent": [stream.sent for stream in venue.conductor.streams.prices],
         "tape_time": format_time(playback.now_ns),
         "tape_start": format_time(playback.recording.start_ns),
