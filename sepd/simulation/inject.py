@@ -248,7 +248,8 @@ class Injector:
         self._database.full_until_s = self._loop.time() + fault.seconds
 
     def _commit_unknown(self, fault: Fault) -> None:
-        self._database.forget += int(fault.detail)
+        self._database.forget = int(fault.detail)
+        self._database.forget_events = fault.detail != "2"
 
     def _cache_gone(self, fault: Fault) -> None:
         process = self._machine.process

@@ -13,6 +13,7 @@ from msgspec import Struct
 from sepd.broker.oanda.client import OandaBroker
 from sepd.commands import Request
 from sepd.errors import ConfigError, InvariantViolated, TransientError
+from sepd.execution.exits import ExitFile
 from sepd.node import Node
 from sepd.risk.book import Book
 from sepd.settings import Settings
@@ -64,6 +65,7 @@ class Process:
         origin_ns: int,
         seed: int,
         on_switch: Callable[[bool], None],
+        exits: ExitFile,
     ) -> None:
         self.number = number
         self.owner = f"sepd.{number}"
@@ -74,6 +76,7 @@ class Process:
         self.stop = asyncio.Event()
         self.started_s = loop.time()
         self._on_switch = on_switch
+        self._exits = exits
         self._settings = settings
         self._loop = loop
         self._rng = random.Random(seed * 1_000 + number)  # noqa: S311 - repeatable, not secret
@@ -192,6 +195,7 @@ class Process:
                 timer=self.clock,
                 rng=self._rng,
                 leader=self._lease,
+                exits=self._exits,
                 skew_ns=lambda: broker.offset.offset_ns or 0,
             )
             await self.node.run(self.stop)

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ import structlog
 from msgspec import Struct
 
 from sepd.domain.order import OrderState
+from sepd.execution.exits import ExitFile
 from sepd.execution.reconcile import Kind as Difference
 from sepd.node import Node
 from sepd.risk.book import REPEATED
@@ -27,7 +29,7 @@ from sepd.simulation.network import NetworkedLoop
 from sepd.simulation.options import settings_of
 from sepd.simulation.prices import cut
 from sepd.simulation.process import Process
-from sepd.simulation.store import Content, Database
+from sepd.simulation.store import Content, Database, KeptExits
 from sepd.simulation.trace import Entry, Trace
 from sepd.simulation.watch import Violation, Watcher
 
@@ -225,9 +227,10 @@ class World:
 
     def _machine_of(self) -> Machine:
         """A machine for the daemon, or for another one."""
-        return Machine(self._process, self._loop, self._trace, self.watcher.violated)
+        start = partial(self._process, KeptExits(self.watcher.kept))
+        return Machine(start, self._loop, self._trace, self.watcher.violated)
 
-    def _process(self) -> Process:
+    def _process(self, exits: ExitFile) -> Process:
         process = Process(
             len(self.watcher.processes) + 1,
             self._settings,
@@ -236,6 +239,7 @@ class World:
             self._market.origin_ns,
             self._seed,
             self.watcher.switched,
+            exits,
         )
         self.watcher.started(process)
         return process

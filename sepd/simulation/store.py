@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sepd.domain.account import AccountEvent, AccountSnapshot
 from sepd.domain.event import MarketEvent
@@ -16,6 +17,7 @@ from sepd.domain.market import Candle, Granularity
 from sepd.domain.order import OrderIntent, OrderState
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
+from sepd.execution.exits import ExitFile, ExitRecord
 from sepd.ports import Clock, JournalRecord, StoredState, StoredTotals
 from sepd.simulation.crash import Crashed
 from sepd.simulation.lease import Lock
@@ -45,11 +47,34 @@ class Content(MemoryStore):
         await super().record_candles(candles, source)
 
 
+class KeptExits(ExitFile):
+    """The local file of exits of one machine; it outlives every process."""
+
+    def __init__(self, told: Callable[[OrderIntent], None]) -> None:
+        super().__init__(Path("exits.jsonl"))
+        self._told = told
+        self._records: list[ExitRecord] = []
+
+    def append(self, record: ExitRecord) -> None:
+        """Keep `record`."""
+        self._told(record.intent)
+        self._records.append(record)
+
+    def read(self) -> list[ExitRecord]:
+        """All records, oldest first."""
+        return list(self._records)
+
+    def clear(self) -> None:
+        """Forget all records."""
+        self._records.clear()
+
+
 class Database:
     """What is wrong with the database, until the given loop times.
 
     Attributes:
-        forget: so many replies to commits of intents and states are lost after they took effect.
+        forget: so many replies to commits are lost after they took effect; where
+            `forget_events`, only those to commits of the broker's transactions.
     """
 
     def __init__(self, content: Content, rng: random.Random) -> None:
@@ -60,6 +85,7 @@ class Database:
         self.slow_until_s = 0.0
         self.full_until_s = 0.0
         self.forget = 0
+        self.forget_events = False
 
 
 class StoreLink:
@@ -137,7 +163,7 @@ class StoreLink:
         await self._begin()
         self._hold_epoch()
         opened = await self._content.record_baseline(account_id, snapshot)
-        await self._end()
+        await self._end(certain=True)
         return opened
 
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
@@ -145,7 +171,7 @@ class StoreLink:
         await self._begin()
         self._hold_epoch()
         await self._content.commit_intent(intent, signal, snapshot)
-        await self._end(may_forget=True)
+        await self._end()
 
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
@@ -154,14 +180,14 @@ class StoreLink:
         await self._begin()
         self._hold_epoch()
         await self._content.record_order_state(intent_id, state, order_id, reason)
-        await self._end(may_forget=True)
+        await self._end()
 
     async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
         """Commit."""
         await self._begin()
         self._hold_epoch()
         applied = await self._content.apply_account_event(account_id, event)
-        await self._end(may_forget=True)
+        await self._end(of_event=True)
         return applied
 
     async def record_kill(self, account_id: str, reason: str) -> None:
@@ -169,7 +195,7 @@ class StoreLink:
         await self._begin()
         self._hold_epoch()
         await self._content.record_kill(account_id, reason)
-        await self._end()
+        await self._end(certain=True)
 
     @property
     def _away(self) -> bool:
@@ -200,11 +226,11 @@ class StoreLink:
         if self._epoch != self._database.lock.epoch:
             raise InvariantViolated("Another sepd leads this account; nothing was written.")
 
-    async def _end(self, *, may_forget: bool = False) -> None:
+    async def _end(self, *, of_event: bool = False, certain: bool = False) -> None:
         """On the way back."""
         await asyncio.sleep(self._pause_s())
         self._alive()
-        if may_forget and self._database.forget:
+        if self._database.forget and not certain and (of_event or not self._database.forget_events):
             self._database.forget -= 1
             raise TransientError("The answer to a commit was lost.")
 

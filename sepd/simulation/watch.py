@@ -65,6 +65,7 @@ class Watcher:
         self._rows = 0
         self._record = Record(Decimal(0))
         self._killed = False
+        self._kept: dict[str, int | None] = {}
         self._dialled: dict[str, deque[float]] = {}
         self._entries: list[tuple[str, int]] = []
         self._since: dict[str, int] = {}
@@ -178,8 +179,15 @@ class Watcher:
             if key not in order:
                 self.violated("entry_is_protected", f"{intent.id} leaves without {key}")
 
+    def kept(self, intent: OrderIntent) -> None:
+        """An exit is kept in a machine's file while the database cannot take it."""
+        self._trace.note(f"keeps {intent.purpose} {intent.id} {intent.units}")
+        self._kept[intent.id] = intent.trade_id
+
     def _exits_of(self, trade_id: int) -> int:
-        return sum(intent.trade_id == trade_id for intent, _ in self._content.intents.values())
+        """How many intents mean to close the trade."""
+        known = {name: intent.trade_id for name, (intent, _) in self._content.intents.items()}
+        return sum(meant == trade_id for meant in (self._kept | known).values())
 
     # --- what is committed ---
 
