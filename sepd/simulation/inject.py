@@ -18,6 +18,7 @@ from sepd.simulation.network import NetworkedLoop
 from sepd.simulation.store import Database
 from sepd.simulation.trace import Trace
 
+FORGET_S = 60.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -66,7 +67,7 @@ class Injector:
         weather.refuse_until_s = weather.hole_until_s = weather.stall_until_s = now_s
         store = self._database
         store.away_until_s = store.slow_until_s = store.full_until_s = now_s
-        store.forget = 0
+        store.forget_until_s = now_s
         self._lag_until_s = now_s
         self._armed.clear()
         store.lock.away_until_s = now_s
@@ -248,7 +249,7 @@ class Injector:
         self._database.full_until_s = self._loop.time() + fault.seconds
 
     def _commit_unknown(self, fault: Fault) -> None:
-        self._database.forget = int(fault.detail)
+        self._database.forget_until_s = self._loop.time() + FORGET_S
         self._database.forget_events = fault.detail != "2"
 
     def _cache_gone(self, fault: Fault) -> None:

@@ -24,6 +24,7 @@ from sepd.simulation.lease import Lock
 from sepd.storage.memory import AccountBooks, MemoryStore
 
 COMMIT_S = 0.001
+_FORGETS = 0.4
 
 
 class Content(MemoryStore):
@@ -73,7 +74,7 @@ class Database:
     """What is wrong with the database, until the given loop times.
 
     Attributes:
-        forget: so many replies to commits are lost after they took effect; where
+        forget_until_s: until then answers to commits are lost after they took effect; where
             `forget_events`, only those to commits of the broker's transactions.
     """
 
@@ -84,8 +85,14 @@ class Database:
         self.away_until_s = 0.0
         self.slow_until_s = 0.0
         self.full_until_s = 0.0
-        self.forget = 0
+        self.forget_until_s = 0.0
         self.forget_events = False
+
+    def forgets(self, now_s: float, *, of_event: bool) -> bool:
+        """Whether the answer to a commit is lost."""
+        if now_s >= self.forget_until_s or (self.forget_events and not of_event):
+            return False
+        return self.rng.random() < _FORGETS
 
 
 class StoreLink:
@@ -230,8 +237,7 @@ class StoreLink:
         """On the way back."""
         await asyncio.sleep(self._pause_s())
         self._alive()
-        if self._database.forget and not certain and (of_event or not self._database.forget_events):
-            self._database.forget -= 1
+        if not certain and self._database.forgets(self._loop.time(), of_event=of_event):
             raise TransientError("The answer to a commit was lost.")
 
     def _pause_s(self) -> float:

@@ -29,6 +29,7 @@ from sepd.execution.reconcile import Recovery
 from sepd.execution.sequencer import Sequencer
 from sepd.execution.transactions import Transactions
 from sepd.feed.producer import Producer, Verdict
+from sepd.feed.transactions import TransactionFeed
 from sepd.ports import Broker, Store
 from sepd.risk import standing_rules
 from sepd.risk.gate import assess
@@ -119,6 +120,13 @@ def next_of_any(self: Sequencer) -> AccountEvent | None:
     return self._held[self._ids[0]] if self._ids else None
 
 
+async def take_any(self: TransactionFeed, events: Sequence[Any]) -> None:
+    """Whatever the stream brings, whatever is missing before it."""
+    for event in events:
+        await self._queue.put_many((event,))
+        self._put.advance(getattr(event, "transaction_id", 0))
+
+
 async def apply_once(self: Transactions) -> None:
     """What the store does not take at once is given up."""
     while event := self._events.next():
@@ -140,12 +148,6 @@ async def apply_twice(self: Content, account_id: str, event: AccountEvent) -> bo
 
 
 APPLY = Content.apply_account_event
-
-
-async def first_page(self: Any, transaction_id: int) -> Sequence[AccountEvent]:
-    """A scan that takes whatever the first page shows for everything there is."""
-    page, _ = await self._transaction_page(transaction_id)
-    return list(page)
 
 
 def take_all(self: Producer, quote: Quote) -> Verdict:
@@ -183,7 +185,7 @@ async def supervise_once(name: str, run: Any, *_: Any, **__: Any) -> None:
         await for_ever()
 
 
-async def recover_blindly(broker: Broker, store: Store) -> Recovery:
+async def recover_blindly(broker: Broker, store: Store, *_: Any) -> Recovery:
     """The broker's account and the store's state, whatever lies between them."""
     snapshot = await broker.account()
     await store.record_baseline(broker.account_id, snapshot)
@@ -270,7 +272,6 @@ OFF: dict[str, Substitutions] = {
     "absence counts only after a quiet window": {
         "sepd.execution.executor.Executor.__init__": timed(quiet_window_s=0.0)
     },
-    "a scan is complete": {"sepd.broker.oanda.client.OandaBroker.transactions_since": first_page},
     "orders of a dead process are resolved": {"sepd.execution.executor.Executor.adopt": nothing},
     "an intent under way counts as held": {
         "sepd.risk.book.Book.reserve": nothing,
@@ -278,7 +279,8 @@ OFF: dict[str, Substitutions] = {
     "every request has a deadline": patient(WIDE),
     # the account's record
     "transactions are applied in order, without a hole": {
-        "sepd.execution.sequencer.Sequencer.next": next_of_any
+        "sepd.feed.transactions.TransactionFeed._take": take_any,
+        "sepd.execution.sequencer.Sequencer.next": next_of_any,
     },
     "what the store does not take is tried again": {
         "sepd.execution.transactions.Transactions._apply": apply_once
@@ -295,7 +297,6 @@ OFF: dict[str, Substitutions] = {
     "an unreadable price line ends the stream": {
         "sepd.broker.oanda.stream.PriceLines.__init__": forgiving
     },
-    "a skipped heartbeat ends the stream": {"sepd.feed.prices.PriceFeed._beat": nothing},
     "a full queue leaves a gap": {"sepd.feed.queue._hole": no_hole},
     "a gap leaves no candle": {"sepd.market.coverage.Coverage.lose": nothing},
     "a silent stream is dead": lines_patient(WIDE),
@@ -320,5 +321,44 @@ OFF: dict[str, Substitutions] = {
     "a stop waits for nobody for ever": {"sepd.node.DRAIN_S": float(WIDE)},
 }
 
-CAUGHT_AT: dict[str, int] = {}
+CAUGHT_AT: dict[str, int] = {
+    "intent is committed before it is sent": 0,
+    "an entry that expired is not sent": 94,
+    "no entry is decided while killed": 9,
+    "the kill switch survives a restart": 52,
+    "only the leader sends": 21,
+    "a write is never repeated by the HTTP client": 1,
+    "every entry has a stop on fill": 0,
+    "every entry has a price bound": 0,
+    "every entry has a client trade id": 0,
+    "an ambiguous outcome is not taken for a refusal": 26,
+    "absence counts only after a quiet window": 90,
+    "orders of a dead process are resolved": 0,
+    "an intent under way counts as held": 11,
+    "every request has a deadline": 4,
+    "transactions are applied in order, without a hole": 19,
+    "recovery applies what was missed": 0,
+    "an interruption is repaired": 0,
+    "an unreadable price line ends the stream": 0,
+    "a full queue leaves a gap": 15,
+    "a gap leaves no candle": 15,
+    "a silent stream is dead": 4,
+    "a broken stream is connected again": 1,
+    "one position per pair": 11,
+    "units of an order": 22,
+    "notional of an order": 46,
+    "gross exposure": 62,
+    "exposure per currency, and net": 69,
+    "margin": 32,
+    "daily loss": 250,
+    "drawdown": 77,
+    "losses in a row": 40,
+    "orders in a minute": 71,
+    "fills in an hour": 78,
+    "clock skew": 63,
+    "connections are throttled": 0,
+    "what the store does not take is tried again": 57,
+    "no transaction is applied twice": 0,
+    "a stop waits for nobody for ever": 133,
+}
 """The first seed of all that catches it, as found by trying them in order."""
