@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sepd.cli import bench, ctl, data, db, demo, doctor, status, venue
+from sepd.cli import bench, ctl, data, db, demo, doctor, simulate, status, venue
 from sepd.cli import replay as replay_command
 from sepd.cli import run as run_command
 from sepd.errors import ConfigError, InputError, SepdError
@@ -29,6 +29,7 @@ app.command("run")(run_command.run)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("venue")(venue.venue)
+app.command("simulate")(simulate.simulate)
 app.command("replay")(replay_command.replay)
 app.command("explain")(replay_command.explain)
 app.add_typer(bench.app, name="bench")
