@@ -21,6 +21,7 @@ from sepd.execution.reconcile import Kind as Difference
 from sepd.node import Node
 from sepd.risk.book import REPEATED
 from sepd.risk.day import trading_day
+from sepd.simulation.evidence import Violation
 from sepd.simulation.faults import Fault, draw, script, scripted
 from sepd.simulation.inject import Injector
 from sepd.simulation.machine import STOP_S, Machine
@@ -31,7 +32,7 @@ from sepd.simulation.prices import cut
 from sepd.simulation.process import Process
 from sepd.simulation.store import Content, Database, KeptExits
 from sepd.simulation.trace import Entry, Trace
-from sepd.simulation.watch import Violation, Watcher
+from sepd.simulation.watch import Watcher
 
 HEAL_S = 120.0
 CALM_S = 15.0

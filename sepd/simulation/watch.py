@@ -13,17 +13,17 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from sepd.domain.market import Candle
 from sepd.domain.order import OrderIntent, Purpose
 from sepd.market.tape import Tape
 from sepd.risk.book import Book
 from sepd.settings import Settings
+from sepd.simulation.evidence import Violation, describe, true_candles
 from sepd.simulation.limits import Record, broken
 from sepd.simulation.market import ACCOUNT, PORT, Market
-from sepd.simulation.network import Pipe
-from sepd.simulation.prices import BASE, STEP_NS
+from sepd.simulation.pipe import Pipe
+from sepd.simulation.prices import BASE
 from sepd.simulation.process import Process
 from sepd.simulation.store import Database
 from sepd.simulation.trace import Trace
@@ -33,15 +33,6 @@ CONNECTIONS = 3
 _S = 1_000_000_000
 _CLOSE = re.compile(rb"^PUT /v3/accounts/[^/]+/trades/(\d+)/close ")
 _SKEW_NS = 3 * _S
-_SHOWN = ("reason", "rejectReason", "units", "price", "tradeID", "orderID", "accountBalance")
-
-
-class Violation(Struct, frozen=True):
-    """An invariant that did not hold."""
-
-    rule: str
-    what: str
-    at_s: float
 
 
 class Watcher:
@@ -349,21 +340,3 @@ class Watcher:
         for name, known in self._intents.items():
             if self._content.intents.get(name) != known:
                 self.violated("nothing_committed_is_lost", f"intent {name} is gone or changed")
-
-
-def true_candles(tape: Tape) -> dict[int, tuple[int, int, int, int]]:
-    """Bid candles of `BASE` by start, from all quotes of the tape."""
-    per_candle = BASE.ns // STEP_NS
-    times, bids = tape.columns[0], tape.columns[1]
-    found = {}
-    for first in range(0, len(times), per_candle):
-        part = bids[first : first + per_candle]
-        found[times[first]] = (part[0], max(part), min(part), part[-1])
-    return found
-
-
-def describe(row: Row) -> str:
-    """A transaction in a line."""
-    parts = [row["id"], row["type"], *(f"{key}={row[key]}" for key in _SHOWN if key in row)]
-    name = row.get("clientOrderID") or row.get("clientExtensions", {}).get("id", "")
-    return " ".join([*parts, name])
