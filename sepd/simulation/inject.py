@@ -124,8 +124,6 @@ class Injector:
         if fault not in self._armed:
             self._hit(fault)
 
-    # --- the network between daemon and broker ---
-
     def _refuse(self, fault: Fault) -> None:
         self._loop.network.at(PORT).refuse_until_s = self._loop.time() + fault.seconds
         self._reset(fault)
@@ -142,8 +140,6 @@ class Injector:
 
     def _stall(self, fault: Fault) -> None:
         self._loop.network.at(PORT).stall_until_s = self._loop.time() + fault.seconds
-
-    # --- the broker's record ---
 
     def _history_lags(self, fault: Fault) -> None:
         self._lag_s, self._lag_until_s = fault.seconds, self._loop.time() + 60.0
@@ -173,8 +169,6 @@ class Injector:
         first = int(rows[0]["id"]) - 1 if rows else ledger.last_id
         last = shown[-1]["id"] if shown else str(first)
         return body | {"transactions": shown, "lastTransactionID": last}
-
-    # --- the process ---
 
     def _crash(self, fault: Fault) -> None:
         self._machine.kill(fault.seconds, silently=False)
@@ -230,8 +224,6 @@ class Injector:
     def _clock_off(self, fault: Fault) -> None:
         self._machine.skew(int(float(fault.detail) * 1e9))
         self._loop.call_later(fault.seconds, self._machine.skew, 0)
-
-    # --- store and cache ---
 
     def _store_away(self, fault: Fault) -> None:
         """Its tables do not answer, or its server is gone with every session."""

@@ -106,8 +106,6 @@ class Watcher:
         if not killed:
             self._record.unlatched = self._ledger.last_id
 
-    # --- what leaves a process ---
-
     def on_dial(self, owner: str) -> None:
         """A process opens a connection; the broker allows two in a second."""
         now_s = self._trace.now_s
@@ -180,8 +178,6 @@ class Watcher:
         known = {name: intent.trade_id for name, (intent, _) in self._content.intents.items()}
         return sum(meant == trade_id for meant in (self._kept | known).values())
 
-    # --- what is committed ---
-
     def _on_intents(self) -> None:
         for name, known in self._content.intents.items():
             if name not in self._intents:
@@ -217,8 +213,6 @@ class Watcher:
         for process in self.processes:
             if process.owner == owner and process.wrong_clock:
                 self.violated("no_entry_on_wrong_clock", f"{intent.id} is decided on it")
-
-    # --- what the broker did ---
 
     def _on_row(self, row: Row) -> None:
         self._trace.note(f"broker {describe(row)}")
@@ -264,8 +258,6 @@ class Watcher:
                 self.violated("every_trade_has_a_stop", f"trade {trade.id} has none")
             if abs(trade.units) > risk.max_units:
                 self.violated("exposure", f"trade {trade.id} has {trade.units} units")
-
-    # --- what store and process believe ---
 
     def _check_store(self) -> None:
         """The store's books equal the broker's replay at the same transaction."""
