@@ -13,7 +13,7 @@ from sepd.simulation.minimise import minimise
 from sepd.simulation.prices import BASE, STEP_NS, cut, recorded
 from sepd.simulation.run import Options, simulate
 
-SEEDS = 120
+SEEDS = 300
 
 
 def options(minutes: float = 30.0, keep: tuple[int, ...] | None = None) -> Options:
