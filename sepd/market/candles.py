@@ -211,9 +211,14 @@ class CandleBuilder:
         return (candle,)
 
     def _skip_to(self, candle: Candle) -> Sequence[Candle]:
-        """Move past a preloaded candle; a candle open from quotes in its place is dropped."""
-        done = self.advance(candle.time_ns)
+        """Move past a preloaded candle; a candle open from quotes in its place is dropped.
+
+        So is one that is open before it: nothing says that its last quotes were seen.
+        """
+        if self._count and self._end_ns <= candle.time_ns:
+            self._coverage.lose(self._end_ns - self._base_ns, self._end_ns)
         self._count = 0
+        done = self.advance(candle.time_ns)
         self._low_ns = self._end_ns = candle.end_ns
         return done
 

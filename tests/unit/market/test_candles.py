@@ -158,10 +158,19 @@ def test_a_preloaded_candle_wins_over_the_quotes_of_its_minute() -> None:
     assert [(c.granularity.value, c.bid_open) for c in done] == [("M5", 50)]
 
 
+def test_a_candle_open_before_a_fetched_one_may_lack_quotes_and_is_not_handed_out() -> None:
+    built = builder()
+    fed(built, [quote(60 * n) for n in range(4)])
+    assert starts(built.take(minute(4)), Granularity.M1) == [4]
+    late = built.take(minute(3))
+    assert starts(late, Granularity.M1) == [3]
+    assert starts(late, Granularity.M5) == [0]
+
+
 def test_a_repaired_candle_comes_in_its_place_and_once() -> None:
     built = builder()
     fed(built, [quote(60 * n) for n in range(4)])
-    done = built.take(minute(4))
+    done = [*built.take(minute(3)), *built.take(minute(4))]
     assert [(c.granularity.value, (c.time_ns - START) // MINUTE) for c in done] == [
         ("M1", 3),
         ("M1", 4),
