@@ -201,7 +201,7 @@ def test_what_a_dead_process_may_have_sent_is_doubtful(state: OrderState) -> Non
     assert Send() not in commands
 
 
-@pytest.mark.parametrize("state", [S.ACK, S.PARTIAL, S.FILLED, *FINAL])
+@pytest.mark.parametrize("state", [S.ACK, S.PARTIAL, S.FILLED, *sorted(FINAL)])
 def test_what_the_broker_has_answered_is_not(state: OrderState) -> None:
     order = Order(ENTRY, state)
     assert handle(order, Recovered()) == (order, ())
