@@ -12,6 +12,7 @@ from sepd.domain.market import Instrument
 from sepd.errors import InvariantViolated
 from sepd.ports import Clock
 from sepd.storage import books, lines, rows
+from sepd.storage.audit import transaction_body
 from sepd.storage.fencing import Fenced, hold_epoch
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
@@ -45,7 +46,7 @@ class Ledger:
 
         False if this transaction id had been applied before.
         """
-        body = msgspec.json.encode(event)
+        body = transaction_body(event)
         async with self._link.use() as connection, connection.transaction():
             begun = await connection.fetchrow(
                 QUERIES["begin_apply"],

@@ -24,6 +24,14 @@ from sepd.ports import (
     StoredTotals,
 )
 from sepd.storage import books, lines
+from sepd.storage.audit import (
+    ORIGIN,
+    AuditRow,
+    chained,
+    intent_body,
+    state_body,
+    transaction_body,
+)
 
 BUILT = "stream"  # source of candles that were built from quotes
 
@@ -44,8 +52,11 @@ class MemoryStore:
 
     Args:
         trading_day: name of the trading day that holds an instant in ns.
-        clock: dates the opening of books.
+        clock: dates the opening of books, order states and kills.
         keep_quotes: whether quotes are kept, or only counted.
+
+    Attributes:
+        audit: the audit log, the same rows that PostgreSQL would hold.
     """
 
     def __init__(
@@ -62,6 +73,7 @@ class MemoryStore:
         self.intents: dict[str, tuple[OrderIntent, bytes]] = {}
         self.signals: dict[str, tuple[Signal, str]] = {}
         self.journal: list[JournalRecord] = []
+        self.audit: list[AuditRow] = []
 
     @property
     def fault(self) -> str:
@@ -130,6 +142,8 @@ class MemoryStore:
             trade_id=intent.trade_id,
         )
         self._of(intent.account_id).orders[intent.id] = order
+        body = intent_body(intent, snapshot)
+        self._chain(intent.created_ns, intent.account_id, "intent", body)
 
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
@@ -137,13 +151,19 @@ class MemoryStore:
         """Move one order. A settled order stays as it is (FILLED may close)."""
         if intent_id not in self.intents:
             raise InvariantViolated(f"There is no order intent {intent_id}.")
-        orders = self._of(self.intents[intent_id][0].account_id).orders
-        orders[intent_id] = books.move(orders[intent_id], state, order_id, reason)
+        account_id = self.intents[intent_id][0].account_id
+        orders = self._of(account_id).orders
+        moved = books.move(orders[intent_id], state, order_id, reason)
+        if moved is not orders[intent_id]:
+            orders[intent_id] = moved
+            body = state_body(intent_id, state, order_id, reason)
+            self._chain(self._clock.now_ns(), account_id, "order_state", body)
 
     async def record_kill(self, account_id: str, reason: str) -> None:
         """Latch the kill switch with `reason`; an empty reason releases it."""
         mine = self._of(account_id)
         mine.account = msgspec.structs.replace(mine.account, killed=reason)
+        self._chain(self._clock.now_ns(), account_id, "kill", reason.encode())
 
     async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
         """Apply one broker transaction; False if this id had been applied before."""
@@ -168,6 +188,7 @@ class MemoryStore:
         mine.account = msgspec.structs.replace(after.account, last_transaction_id=last)
         mine.orders.update(after.orders)
         mine.trades.update(after.trades)
+        self._chain(event.time_ns, account_id, "transaction", transaction_body(event))
         return True
 
     async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
@@ -229,6 +250,11 @@ class MemoryStore:
             ),
             key=lambda candle: candle.time_ns,
         )
+
+    def _chain(self, time_ns: int, account_id: str, kind: str, body: bytes) -> None:
+        previous = self.audit[-1].hash if self.audit else ORIGIN
+        row = AuditRow(len(self.audit) + 1, time_ns, account_id, kind, body)
+        self.audit.append(chained(previous, row))
 
     def _of(self, account_id: str) -> AccountBooks:
         return self._books.setdefault(account_id, AccountBooks())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import asyncpg
-import msgspec
 
 from sepd.domain.order import OrderIntent, OrderState
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import Clock
 from sepd.storage import rows
+from sepd.storage.audit import intent_body, state_body
 from sepd.storage.fencing import Fenced, hold_epoch
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
@@ -41,7 +41,7 @@ class OrderTables:
         parameters = (
             *rows.intent_row(intent, snapshot, self.epoch),
             *rows.signal_row(signal, "")[:-1],
-            msgspec.json.encode(intent) + snapshot,
+            intent_body(intent, snapshot),
         )
         try:
             async with self._link.use() as connection:
@@ -84,7 +84,7 @@ class OrderTables:
     ) -> None:
         """Commit a transition of one order. A settled order stays as it is (FILLED may close)."""
         now_ns = self._clock.now_ns()
-        body = msgspec.json.encode([intent_id, state, order_id, reason])
+        body = state_body(intent_id, state, order_id, reason)
         async with self._link.use() as connection, connection.transaction():
             account_id = await connection.fetchval(QUERIES["account_of_order"], intent_id)
             if account_id is None:

@@ -41,6 +41,7 @@ from sepd.domain.order import OrderIntent, OrderState, Purpose
 from sepd.domain.signal import Action
 from sepd.errors import InvariantViolated
 from sepd.ports import JournalRecord
+from sepd.storage.audit import AuditRow, first_broken
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.memory import MemoryStore
 from sepd.storage.postgres import PostgresStore
@@ -300,21 +301,33 @@ class Twins(RuleBasedStateMachine):
     def same_state(self) -> None:
         self.both("load_state", ACCOUNT)
 
-    async def verdicts(self) -> dict[str, str]:
+    async def fetch(self, statement: str) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.server.url_of(self.database))
         try:
-            return dict(await connection.fetch("SELECT signal_id, verdict FROM signals"))
+            found: list[asyncpg.Record] = await connection.fetch(statement)
+            return found
         finally:
             await connection.close()
+
+    def same_verdicts(self) -> None:
+        rows = self.run(self.fetch("SELECT signal_id, verdict FROM signals"))
+        assert dict(rows) == {name: told for name, (_, told) in self.memory.signals.items()}
+
+    def same_audit(self) -> None:
+        columns = ", ".join(AuditRow.__struct_fields__)
+        rows = self.run(self.fetch(f"SELECT {columns} FROM audit_log ORDER BY sequence"))
+        assert [AuditRow(*row) for row in rows] == self.memory.audit
+        (head,) = self.run(self.fetch("SELECT sequence, hash FROM audit_head"))
+        assert tuple(head) == (len(rows), self.memory.audit[-1].hash)
+        assert first_broken(self.memory.audit) is None
 
     def teardown(self) -> None:
         try:
             self.both("flush")
             self.both("totals", ACCOUNT)
             self.both("candles", "USD_JPY", Granularity.M5, NOON, NOON + 1200 * S)
-            assert self.run(self.verdicts()) == {
-                name: verdict for name, (_, verdict) in self.memory.signals.items()
-            }
+            self.same_verdicts()
+            self.same_audit()
         finally:
             self.run(self.postgres.close())
             self.run(execute(self.server, f"DROP DATABASE {self.database} WITH (FORCE)"))
