@@ -120,8 +120,9 @@ class Executor:
         return self._transactions.writing
 
     def adopt(self, orders: Sequence[Order]) -> None:
-        """Take over orders that an earlier process left; before `run`, which resolves them."""
+        """Take over orders that an earlier process left; `run` or `settle` resolves them."""
         for order in orders:
+            self._broker.expect(order.intent)
             self._orders[order.intent.id] = order
             self._adopted.append(order.intent.id)
             self._trades |= dict.fromkeys(order.trades, order.intent.id)
@@ -139,8 +140,26 @@ class Executor:
                 group.create_task(self._work(self._entries), name="execution.entries")
             for _ in range(-(-self._workers // 4)):
                 group.create_task(self._work(self._leaving), name="execution.exits")
-            while self._adopted:
-                await self._step(self._adopted.popleft(), machine.Recovered())
+            await self._resolve_adopted()
+
+    async def settle(self, stored: Sequence[Order]) -> None:
+        """Bring to its end what the store holds undecided; nothing is sent for it.
+
+        An order that has ended here gets its end recorded: the answer to a commit may have been
+        lost. One that nobody here knows is taken over and resolved as at a start.
+        """
+        undecided = [order for order in stored if order.state in UNDECIDED]
+        for order in undecided:
+            known = self._orders.get(order.intent.id)
+            if known is not None and known.state in FINAL:
+                await self._record(known)
+        self.adopt([order for order in undecided if order.intent.id not in self._orders])
+        if self._group is not None:
+            await self._resolve_adopted()
+
+    async def _resolve_adopted(self) -> None:
+        while self._adopted:
+            await self._step(self._adopted.popleft(), machine.Recovered())
 
     async def submit(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> str:
         """Take an intent over and return at once; an answer that is not empty is why not."""

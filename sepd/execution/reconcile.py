@@ -133,7 +133,11 @@ async def recover(broker: Broker, store: Store, exits: ExitFile | None = None) -
 
 
 async def audit(broker: Broker, store: Store, executor: Executor) -> list[Difference] | None:
-    """Compare broker and store while the daemon runs; None if they moved on meanwhile."""
+    """Compare broker and store while the daemon runs; None if they moved on meanwhile.
+
+    Before that the executor settles what the store holds undecided.
+    """
+    await executor.settle(_unfinished(await store.load_state(broker.account_id)))
     snapshot = await broker.account()
     await executor.drain(snapshot.last_transaction_id)
     async with executor.writing:

@@ -18,12 +18,15 @@ from tests.support.trading import ACCOUNT, NOON
 class FaultyStore(MemoryStore):
     """Durable for as long as the object lives: a crash drops everything else.
 
-    `commit_faults` and `apply_faults` say of coming calls whether they fail (True).
+    `commit_faults`, `record_faults` and `apply_faults` say of coming calls whether they fail
+    (True); where `lost_answers` says so, a commit takes effect and fails all the same.
     """
 
     def __init__(self) -> None:
         super().__init__(trading_day=trading_day, clock=EventClock(NOON))
         self.commit_faults: deque[bool] = deque()
+        self.lost_answers: deque[bool] = deque()
+        self.record_faults: deque[bool] = deque()
         self.apply_faults: deque[bool] = deque()
 
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
@@ -31,6 +34,16 @@ class FaultyStore(MemoryStore):
         if self.commit_faults and self.commit_faults.popleft():
             raise TransientError("The database did not answer in time.")
         await super().commit_intent(intent, signal, snapshot)
+        if self.lost_answers and self.lost_answers.popleft():
+            raise TransientError("The answer to the commit was lost.")
+
+    async def record_order_state(
+        self, intent_id: str, state: OrderState, order_id: int | None, reason: str
+    ) -> None:
+        """Record, or fail as told."""
+        if self.record_faults and self.record_faults.popleft():
+            raise TransientError("The database did not answer in time.")
+        await super().record_order_state(intent_id, state, order_id, reason)
 
     async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
         """Apply, or fail as told."""

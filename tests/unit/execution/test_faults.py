@@ -23,7 +23,7 @@ from sepd.domain.signal import Signal
 from sepd.errors import TransientError
 from sepd.execution.executor import Executor, Timing
 from sepd.execution.intent import exit_intent
-from sepd.execution.reconcile import Recovery, Remedy, compare, quarantine, recover
+from sepd.execution.reconcile import Recovery, Remedy, audit, compare, quarantine, recover
 from sepd.risk.book import Book
 from tests.support.broker import FakeBroker, Fault
 from tests.support.store import FaultyStore
@@ -44,6 +44,7 @@ STEPS = st.one_of(
     st.tuples(st.just("lag"), st.integers(1, 3)),
     st.tuples(st.just("faulty_store"), st.integers(1, 3)),
     st.tuples(st.just("faulty_commit"), st.none()),
+    st.tuples(st.just("lost_answer"), st.none()),
     st.tuples(st.just("restart"), st.none()),
     st.tuples(st.just("again"), st.none()),
 )
@@ -133,6 +134,9 @@ class World:
     async def faulty_commit(self, _: None) -> None:
         self.store.commit_faults.append(True)
 
+    async def lost_answer(self, _: None) -> None:
+        self.store.lost_answers.append(True)
+
     async def restart(self, _: None) -> None:
         await self.crash()
         await self.start()
@@ -174,8 +178,10 @@ class World:
         self.broker.fail_scans = self.broker.hidden_scans = 0
         self.store.apply_faults.clear()
         self.store.commit_faults.clear()
+        self.store.lost_answers.clear()
         self.broker.arrive_late()
         await asyncio.sleep(600)
+        await audit(self.broker, self.store, self.executor)
         await self.executor.drain(len(self.broker.rows))
 
     async def judge(self) -> None:
@@ -226,6 +232,8 @@ async def play(steps: Sequence[Step]) -> World:
 @example([("enter", Fault.NONE), ("wait", 0.3), ("stop", 0), ("restart", None), ("again", None)])
 @example([("enter", Fault.NONE), ("wait", 0.03), ("restart", None)])
 @example([("enter", Fault.LOST_REPLY), ("restart", None), ("restart", None)])
+@example([("lost_answer", None), ("enter", Fault.NONE)])
+@example([("enter", Fault.NONE), ("wait", 0.3), ("lost_answer", None), ("leave", Fault.NONE)])
 def test_nothing_is_lost_and_nothing_is_doubled(steps: list[Step]) -> None:
     world = run_virtually(play(steps))
     event(f"orders sent: {min(len(world.broker.placed), 10)}")

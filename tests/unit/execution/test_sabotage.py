@@ -188,6 +188,12 @@ SABOTAGES = (
         "pass",
     ),
     Sabotage(
+        "what an unanswered commit left stays undecided",
+        "execution/reconcile.py",
+        "await executor.settle(_unfinished(await store.load_state(broker.account_id)))",
+        "pass",
+    ),
+    Sabotage(
         "money may differ",
         "execution/reconcile.py",
         "elif here != there:",
