@@ -158,7 +158,8 @@ CREATE TABLE public.account_state (
     opening_balance numeric DEFAULT 0 NOT NULL,
     day_realized_pl numeric DEFAULT 0 NOT NULL,
     high_water numeric DEFAULT 0 NOT NULL,
-    killed text DEFAULT ''::text NOT NULL
+    killed text DEFAULT ''::text NOT NULL,
+    released_transaction_id bigint DEFAULT 0 NOT NULL
 );
 CREATE TABLE public.api_keys (
     key_id text NOT NULL COLLATE pg_catalog."C",
@@ -544,7 +545,9 @@ ALTER TABLE ONLY public.trading_results
 ALTER TABLE ONLY public.transactions
     ADD CONSTRAINT transactions_pkey PRIMARY KEY (account_id, transaction_id);
 CREATE UNIQUE INDEX daily_performance_key ON public.daily_performance USING btree (account_id, pair, day);
+CREATE INDEX fills_gains ON public.fills USING btree (account_id, transaction_id) WHERE ((pl + financing) > (0)::numeric);
 CREATE INDEX fills_intent ON public.fills USING btree (intent_id);
+CREATE INDEX order_intents_entries ON public.order_intents USING btree (account_id, created_ns) WHERE (purpose = 'ENTRY'::text);
 CREATE INDEX order_intents_signal ON public.order_intents USING btree (signal_id);
 CREATE INDEX orders_order_id ON public.orders USING btree (account_id, order_id);
 CREATE INDEX orders_unfinished ON public.orders USING btree (account_id) WHERE (state <> ALL (ARRAY['REJECTED'::text, 'CANCELLED'::text, 'EXPIRED'::text, 'CLOSED'::text]));
@@ -553,6 +556,7 @@ CREATE INDEX signals_pair ON public.signals USING btree (pair, "timestamp");
 CREATE INDEX signals_time ON public.signals USING btree ("timestamp");
 CREATE INDEX ticks_time ON ONLY public.ticks USING brin ("timestamp") WITH (pages_per_range='32');
 CREATE INDEX trading_results_closed ON public.trading_results USING btree (closed);
+CREATE INDEX trading_results_ours ON public.trading_results USING btree (account_id, pair, opened) WHERE (intent_id <> ''::text);
 CREATE TRIGGER audit_log_insert_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_log FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_refuse_change();
 CREATE TRIGGER market_data_deleted AFTER DELETE ON public.market_data REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_candles_changed();
 CREATE TRIGGER market_data_inserted AFTER INSERT ON public.market_data REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.sepd_candles_changed();

@@ -155,6 +155,29 @@ class DayLedger(Struct, frozen=True):
     high_water: Decimal
 
 
+class RecentFill(Struct, frozen=True):
+    """A fill that opened a trade of ours."""
+
+    trade_id: int
+    instrument: str
+    time_ns: int
+
+
+class Recent(Struct, frozen=True):
+    """What happened lately, as far as the limits of pace count it.
+
+    `sent_ns` are the entries of the minute up to the newest one, ascending; `fills`, of every
+    pair, those of the two hours up to its newest. What an operator has released ended with
+    transaction `released`. `loss_streak` counts the fills that lost since the newest that gained.
+    """
+
+    sent_ns: tuple[int, ...] = ()
+    fills: tuple[RecentFill, ...] = ()
+    released: int = 0
+    loss_streak: int = 0
+    last_loss_ns: int = 0
+
+
 class StoredState(Struct, frozen=True):
     """Everything that recovery starts from."""
 
@@ -164,6 +187,7 @@ class StoredState(Struct, frozen=True):
     balance: Decimal | None = None
     day: DayLedger | None = None
     killed: str = ""
+    recent: Recent = Recent()
 
 
 class JournalRecord(Struct, frozen=True):
@@ -286,7 +310,10 @@ class Store(Protocol):
         ...
 
     async def record_kill(self, account_id: str, reason: str) -> None:
-        """Latch the kill switch with `reason`; an empty reason releases it."""
+        """Latch the kill switch with `reason`.
+
+        An empty reason releases it, and whatever was latched off up to the newest transaction.
+        """
         ...
 
 

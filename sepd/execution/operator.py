@@ -74,9 +74,10 @@ async def unkill(desk: Desk) -> None:
         TransientError: broker or database away; nothing is released.
     """
     names = sorted(await desk.broker.instruments())
-    await desk.store.record_kill(desk.broker.account_id, "")
-    for name in names:
-        desk.ledger.unblock(name, REPEATED)
+    async with desk.executor.writing:  # so that the store releases the fills that the ledger knows
+        await desk.store.record_kill(desk.broker.account_id, "")
+        for name in names:
+            desk.ledger.unblock(name, REPEATED)
     desk.ledger.killed = ""
     log.warning("unkilled")
 

@@ -23,6 +23,7 @@ from sepd.domain.account import (
     OrderFilled,
     OrderRejected,
 )
+from sepd.domain.ids import OURS
 from sepd.domain.market import Instrument, Quote
 from sepd.domain.order import OrderIntent, Purpose
 from sepd.market.calendar import Calendar
@@ -78,6 +79,7 @@ class Book:
         self.filled_ns: dict[str, deque[int]] = {}
         self._day = DayLedger("", ZERO, ZERO, ZERO)
         self._stops: dict[int, int] = {}
+        self._sent: set[str] = set()
         self._shortest_jump = int(2 * limits.max_jump_pips)
 
     def restore(self, snapshot: AccountSnapshot, state: StoredState, now_ns: int) -> None:
@@ -91,9 +93,20 @@ class Book:
             if order.kind == "STOP_LOSS" and order.trade_id is not None
         }
         self.killed = state.killed
+        self._go_on(state)
         self._day = state.day or DayLedger(
             trading_day(now_ns), snapshot.balance, ZERO, snapshot.balance
         )
+
+    def _go_on(self, state: StoredState) -> None:
+        """Count on where the process before this one left off, its latches included."""
+        recent = state.recent
+        self.loss_streak, self.last_loss_ns = recent.loss_streak, recent.last_loss_ns
+        self.sent_ns.extend(recent.sent_ns)
+        self._sent = {order.intent.id for order in state.orders}
+        for fill in recent.fills:
+            latches = fill.trade_id > recent.released
+            self._count_fill(fill.instrument, fill.time_ns, latches=latches)
 
     def day(self, now_ns: int) -> DayLedger:
         """The ledger of the trading day that holds `now_ns`; a new day starts from the balance."""
@@ -123,10 +136,11 @@ class Book:
         return moved > limit and age <= self.limits.max_quote_age_s
 
     def reserve(self, intent: OrderIntent) -> None:
-        """Count `intent` as held until its fate is known."""
+        """Count `intent` as held until its fate is known, and an entry as sent."""
         self.pending[intent.id] = intent
-        if intent.purpose is Purpose.ENTRY:
-            self.sent_ns.append(intent.created_ns)
+        if intent.purpose is Purpose.ENTRY and intent.id not in self._sent:
+            newest = self.sent_ns[-1] if self.sent_ns else 0
+            self.sent_ns.append(max(intent.created_ns, newest))
 
     def release(self, intent_id: str) -> None:
         """Forget an intent that certainly will not fill (any more)."""
@@ -182,9 +196,7 @@ class Book:
             else:
                 del self.trades[part.trade_id]
         if reductions:
-            self._result(
-                event.time_ns, sum((p.realized_pl + p.financing for p in reductions), ZERO)
-            )
+            self._result(event.time_ns, event.pl + event.financing)
         intent = self.pending.get(event.client_order_id)
         if event.opened:
             self.trades[event.opened.trade_id] = OpenTrade(
@@ -197,15 +209,20 @@ class Book:
                 take_profit=intent.take_profit if intent else None,
                 client_trade_id=event.opened.client_trade_id,
             )
-            self._count_fill(event.instrument, event.time_ns)
+            if event.opened.client_trade_id.startswith(OURS):
+                self._count_fill(event.instrument, event.time_ns)
         if intent:
             self._reduce_pending(intent, event.units)
 
-    def _count_fill(self, instrument: str, time_ns: int) -> None:
-        """Too many entries of one pair in an hour latch it off until somebody looks."""
+    def _count_fill(self, instrument: str, time_ns: int, *, latches: bool = True) -> None:
+        """Too many entries of one pair in an hour latch it off until somebody looks.
+
+        A latched pair is not entered, so the fills that latched it stay the newest of that pair
+        in the store: a restart finds them there and latches again.
+        """
         times = self.filled_ns.setdefault(instrument, deque(maxlen=REMEMBERED))
         times.append(time_ns)
-        if reached(times, time_ns - HOUR_NS, self.limits.max_fills_per_hour + 1):
+        if latches and reached(times, time_ns - HOUR_NS, self.limits.max_fills_per_hour + 1):
             self.block(instrument, REPEATED)
 
     def _reduce_pending(self, intent: OrderIntent, filled: Decimal) -> None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 from msgspec import Struct, field
 
-from sepd.domain.account import AccountEvent, AccountSnapshot
+from sepd.domain.account import AccountEvent, AccountSnapshot, OrderFilled
 from sepd.domain.event import MarketEvent
 from sepd.domain.market import Candle, Granularity, Quote
 from sepd.domain.order import OrderIntent, OrderState
@@ -32,6 +32,7 @@ from sepd.storage.audit import (
     state_body,
     transaction_body,
 )
+from sepd.storage.recent import Result, recent_of
 
 BUILT = "stream"  # source of candles that were built from quotes
 
@@ -45,6 +46,8 @@ class AccountBooks(Struct):
     orders: dict[str, lines.Order] = field(default_factory=dict)
     trades: dict[int, lines.Trade] = field(default_factory=dict)
     applied: set[int] = field(default_factory=set)
+    results: list[Result] = field(default_factory=list)
+    released: int = 0
 
 
 class MemoryStore:
@@ -163,6 +166,8 @@ class MemoryStore:
         """Latch the kill switch with `reason`; an empty reason releases it."""
         mine = self._of(account_id)
         mine.account = msgspec.structs.replace(mine.account, killed=reason)
+        if not reason:
+            mine.released = mine.account.newest_transaction_id
         self._chain(self._clock.now_ns(), account_id, "kill", reason.encode())
 
     async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
@@ -186,6 +191,8 @@ class MemoryStore:
         )
         mine.applied = {number for number in mine.applied if number > last}
         mine.account = msgspec.structs.replace(after.account, last_transaction_id=last)
+        if isinstance(event, OrderFilled) and event.pl + event.financing:
+            mine.results.append((event.transaction_id, event.time_ns, event.pl + event.financing))
         mine.orders.update(after.orders)
         mine.trades.update(after.trades)
         self._chain(event.time_ns, account_id, "transaction", transaction_body(event))
@@ -222,6 +229,12 @@ class MemoryStore:
             balance=mine.account.balance,
             day=mine.account.day,
             killed=mine.account.killed,
+            recent=recent_of(
+                (self.intents[name][0] for name in mine.orders),
+                mine.trades.values(),
+                mine.results,
+                mine.released,
+            ),
         )
 
     async def totals(self, account_id: str) -> StoredTotals:

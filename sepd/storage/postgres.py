@@ -28,6 +28,7 @@ from sepd.storage.link import SESSION, Link, prepare
 from sepd.storage.migrate import check_schema, load_migrations
 from sepd.storage.orders import OrderTables
 from sepd.storage.queries import QUERIES
+from sepd.storage.recent import read_recent
 from sepd.storage.writer import Writer
 
 
@@ -173,9 +174,12 @@ class PostgresStore:
     async def load_state(self, account_id: str) -> StoredState:
         """What recovery starts from, all of one instant."""
         async with self._reading() as connection:
-            account = rows.account_line(await connection.fetchrow(QUERIES["account"], account_id))
+            row = await connection.fetchrow(QUERIES["account"], account_id)
+            released = row["released_transaction_id"] if row else 0
+            recent = await read_recent(connection, account_id, released)
             orders = await connection.fetch(QUERIES["unfinished_orders"], account_id)
             positions = await connection.fetch(QUERIES["open_positions"], account_id)
+        account = rows.account_line(row)
         return StoredState(
             last_transaction_id=account.last_transaction_id,
             orders=tuple(map(rows.stored_order, orders)),
@@ -183,6 +187,7 @@ class PostgresStore:
             balance=account.balance,
             day=account.day,
             killed=account.killed,
+            recent=recent,
         )
 
     async def totals(self, account_id: str) -> StoredTotals:

@@ -200,13 +200,48 @@ SET exit_price = excluded.exit_price,
     exit_reason = excluded.exit_reason
 
 -- name: record_kill
-INSERT INTO account_state (account_id, killed) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE SET killed = excluded.killed
+INSERT INTO account_state AS known (account_id, killed) VALUES ($1, $2)
+ON CONFLICT (account_id) DO UPDATE
+SET killed = excluded.killed,
+    released_transaction_id = CASE WHEN excluded.killed = '' THEN known.newest_transaction_id
+                                   ELSE known.released_transaction_id END
 
 -- name: account
 SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
-       day_realized_pl, high_water, killed
+       day_realized_pl, high_water, killed, released_transaction_id
 FROM account_state WHERE account_id = $1
+
+-- name: recent_entries
+SELECT created_ns FROM order_intents
+WHERE account_id = $1 AND purpose = 'ENTRY'
+  AND created_ns > (SELECT max(created_ns) FROM order_intents
+                    WHERE account_id = $1 AND purpose = 'ENTRY') - 60000000000
+ORDER BY created_ns
+
+-- name: recent_fills
+WITH RECURSIVE pairs AS (
+    SELECT min(pair) AS pair FROM trading_results WHERE account_id = $1 AND intent_id <> ''
+    UNION ALL
+    SELECT (SELECT min(pair) FROM trading_results
+            WHERE account_id = $1 AND intent_id <> '' AND pair > pairs.pair)
+    FROM pairs WHERE pairs.pair IS NOT NULL
+)
+SELECT recent.pair, recent.trade_id, recent.opened
+FROM pairs CROSS JOIN LATERAL (
+    SELECT pair, trade_id, opened FROM trading_results
+    WHERE account_id = $1 AND intent_id <> '' AND pair = pairs.pair
+      AND opened > (SELECT max(opened) FROM trading_results
+                    WHERE account_id = $1 AND intent_id <> '' AND pair = pairs.pair)
+                   - interval '2 hours'
+) AS recent
+ORDER BY recent.trade_id
+
+-- name: loss_streak
+SELECT count(*) AS losses, coalesce(max(time_ns), 0) AS last_loss_ns
+FROM fills
+WHERE account_id = $1 AND pl + financing < 0
+  AND transaction_id > coalesce(
+      (SELECT max(transaction_id) FROM fills WHERE account_id = $1 AND pl + financing > 0), 0)
 
 -- name: unfinished_orders
 SELECT i.intent_id, i.account_id, i.signal_id, i.purpose, i.pair, i.units, i.created_ns,

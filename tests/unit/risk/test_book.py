@@ -16,6 +16,7 @@ from sepd.domain.account import (
     TradeOpen,
     TradeReduce,
 )
+from sepd.domain.ids import OURS
 from sepd.ports import DayLedger, StoredState
 from sepd.risk.book import Book
 from sepd.risk.exposure import Valuation
@@ -47,12 +48,14 @@ def fill(
         units=Decimal(units),
         price=110_000,
         reason="MARKET_ORDER",
-        pl=ZERO,
+        pl=sum((part.realized_pl for part in (*closed, *filter(None, [reduced]))), ZERO),
         financing=ZERO,
         commission=ZERO,
         balance=Decimal(balance),
         client_order_id=name,
-        opened=TradeOpen(opened, Decimal(units), 110_000, name) if opened else None,
+        opened=TradeOpen(opened, Decimal(units), 110_000, name or f"{OURS}{opened}")
+        if opened
+        else None,
         closed=closed,
         reduced=reduced,
     )
@@ -191,6 +194,15 @@ def test_too_many_fills_of_a_pair_in_an_hour_latch_it_off() -> None:
     book.trades.clear()
     assert verdict(book) is Reason.REPEATED_EXECUTION
     assert verdict(book, signal=make_signal(instrument="USD_CHF")) is Reason.ACCEPTED
+
+
+def test_fills_that_others_opened_latch_nothing() -> None:
+    book = make_book(rules=limits(max_fills_per_hour=1))
+    for number in (11, 12):
+        event = fill(number, opened=number, units=1)
+        assert event.opened
+        book.apply(replace(event, opened=replace(event.opened, client_trade_id="by hand")))
+    assert not book.blocked.get("EUR_USD")
 
 
 def test_fills_an_hour_apart_latch_nothing() -> None:
