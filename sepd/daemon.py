@@ -132,14 +132,14 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def run_daemon(settings: Settings) -> None:
+async def run_daemon(settings: Settings, clock: Clock) -> None:
     """The daemon as a service: until SIGTERM or SIGINT."""
     _check_mode(settings)
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with (
             services(settings) as (database, cache),
-            open_node(settings, database=database, cache=cache, clock=SystemClock()) as node,
+            open_node(settings, database=database, cache=cache, clock=clock) as node,
         ):
             await node.run(stop)
 

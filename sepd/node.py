@@ -51,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 Task = asyncio.Task[None]
 DRAIN_S = 15.0
+WATCHDOG_S = 1.0
 FEED_DELAY_S = 1.0  # with the silence of 8 s: a broker that is back is heard within ten
 
 
@@ -108,7 +109,7 @@ class Node:
         self._journal = Journal()
         self._health = Health()
         self._outcomes = Outcomes()
-        self._notifier = Notifier()
+        self._notifier = Notifier(timer.monotonic_ns)
         self._started_ns = timer.monotonic_ns()
         self._report: Report | None = None
         self._analyser = self._prove_analyser()
@@ -324,6 +325,7 @@ class Node:
             tasks.create_task(self._cache.run(), name="cache"),
             tasks.create_task(self._executor.run(), name="executor"),
             tasks.create_task(self._monitor.watch_services(), name="services"),
+            tasks.create_task(self._feed_watchdog(), name="watchdog"),
         ]
         if self._book.killed:
             tasks.create_task(stand_down(self._desk, flatten=False), name="stand_down")
@@ -360,6 +362,13 @@ class Node:
             )
             feeds.append(tasks.create_task(self._supervise("closes", closes.run)))
         return services, consumer, feeds
+
+    async def _feed_watchdog(self) -> None:
+        """A consumer for whom nothing waits is alive: a silent broker is no cause to restart."""
+        while True:
+            await asyncio.sleep(WATCHDOG_S)
+            if self._queue.idle:
+                self._notifier.progress("idle")
 
     async def _supervise(
         self, name: str, run: Callable[[], Awaitable[None]], done: asyncio.Event | None = None

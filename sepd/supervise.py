@@ -2,7 +2,8 @@
 
 `supervise` restarts a coroutine after a `TransientError` with jittered exponential back-off;
 every other error ends the process. `Notifier` speaks the sd_notify protocol (sd_notify(3)); the
-watchdog is fed by progress of the consumer, never by a timer alone.
+watchdog is fed by progress of the consumer, or because nothing waits for it, never by a timer
+alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import structlog
 from sepd.errors import TransientError
 
 log = structlog.get_logger(__name__)
+
+PROGRESS_NS = 1_000_000_000
+SEND_S = 0.5
 
 
 class Backoff:
@@ -79,28 +83,39 @@ async def supervise(
 
 
 class Notifier:
-    """Messages to the service manager named by `$NOTIFY_SOCKET`; without one they go nowhere."""
+    """Messages to the service manager named by `$NOTIFY_SOCKET`; without one they go nowhere.
 
-    def __init__(self, address: str | None = None) -> None:
+    Args:
+        monotonic_ns: monotonic time; progress is told at most once in `PROGRESS_NS` of it.
+    """
+
+    def __init__(self, monotonic_ns: Callable[[], int], address: str | None = None) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "") if address is None else address
+        self._monotonic_ns = monotonic_ns
+        self._told_ns: int | None = None
 
     def ready(self) -> None:
         """Start-up, which is recovery, is over."""
-        self._send("READY=1")
+        self._send("READY=1", SEND_S)
 
     def stopping(self) -> None:
         """The daemon is draining."""
-        self._send("STOPPING=1")
+        self._send("STOPPING=1", SEND_S)
 
     def progress(self, text: str) -> None:
         """The consumer moved on: feed the watchdog and show one line in `systemctl status`."""
-        self._send(f"WATCHDOG=1\nSTATUS={text}")
+        now_ns = self._monotonic_ns()
+        if self._told_ns is None or now_ns - self._told_ns >= PROGRESS_NS:
+            self._told_ns = now_ns
+            self._send(f"WATCHDOG=1\nSTATUS={text}", 0)
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, timeout_s: float) -> None:
+        """Send; a manager that does not read in time is not waited for."""
         if not self._address:
             return
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.settimeout(timeout_s)
             try:
                 sender.sendto(message.encode(), address)
             except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.servers", "tests.support.storage"]
+pytest_plugins = ["tests.support.disk", "tests.support.servers", "tests.support.storage"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,6 +10,7 @@ import uvloop
 
 from sepd import log
 from sepd.cli.options import ConfigFile
+from sepd.clock import SystemClock
 from sepd.daemon import run_daemon
 from sepd.settings import Mode, Role
 from sepd.settings_sources import load_settings
@@ -30,4 +31,4 @@ def run(
     settings = load_settings(config, overrides=overrides)
     log.configure(settings.log.format, settings.log.level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_daemon(settings))
+        runner.run(run_daemon(settings, SystemClock()))

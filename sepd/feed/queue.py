@@ -68,6 +68,11 @@ class EventQueue:
         return self._accepted
 
     @property
+    def idle(self) -> bool:
+        """Whether the consumer has dealt with all that came."""
+        return not self.depth and self._processed.value == self._accepted
+
+    @property
     def oldest_age_ns(self) -> int:
         """How long the event at the head has waited, ns; 0 when the queue is empty."""
         if not self._events:

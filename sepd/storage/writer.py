@@ -75,7 +75,8 @@ class Writer:
                 await self.flush()
         except (TimeoutError, TransientError) as error:
             raise TransientError(
-                f"{self._rows} rows could not be written before the end: {self._fault or error}"
+                f"{self._rows} rows could not be written before the end: "
+                f"{self._fault or str(error) or f'no answer in {timeout_s:g} s.'}"
             ) from error
         finally:
             self._link.drop()

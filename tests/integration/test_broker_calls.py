@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import msgspec
@@ -240,3 +241,19 @@ async def test_opening_twice_keeps_one_session() -> None:
         session = broker._channel.rest._session
         await broker.open()
         assert broker._channel.rest._session is session
+
+
+async def test_an_exit_without_a_connection_does_not_wait_behind_reads() -> None:
+    async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
+        hold = asyncio.Event()
+        oanda.does("GET", f"{A}/pricing", streaming(b'{"prices":[]}', hold=hold))
+        oanda.on("PUT", f"{A}/trades/8/close", FILLED)
+        async with asyncio.TaskGroup() as reading:
+            for _ in range(8):
+                reading.create_task(broker.quotes(["EUR_USD"]))
+            while len(oanda.requests) < 3:
+                await asyncio.sleep(0)
+            assert isinstance(await broker.place(leave()), Done)
+            reads = sum(path.endswith("/pricing") for _, path, _, _ in oanda.requests)
+            hold.set()
+    assert reads < 8

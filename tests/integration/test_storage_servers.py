@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from sepd.storage.link import connect
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
 from sepd.storage.upkeep import refresh
+from tests.support.disk import fill
 from tests.support.servers import UNSAFE
 from tests.support.trading import ACCOUNT, NOON, PAIRS, S, make_entry, make_signal
 
@@ -64,18 +62,6 @@ async def test_older_servers_do_as_well(programs: Path, tmp_path: Path) -> None:
         await store.close()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 160 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("only root can mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 async def test_a_full_disk_is_a_fault_that_passes(small_disk: Path) -> None:
     options = UNSAFE | {"max_wal_size": "32MB", "min_wal_size": "32MB"}
     async with EmbeddedPostgres(small_disk / "pg", options) as server:
@@ -108,16 +94,6 @@ async def write_until_it_fails(store: PostgresStore) -> int:
         except TransientError:
             return taken
     raise AssertionError("the disk is never full")
-
-
-def fill(file: Path) -> None:
-    """Leave nothing free on the file system of `file`."""
-    with file.open("wb", buffering=0) as ballast:
-        try:
-            while True:
-                ballast.write(bytes(1 << 20))
-        except OSError:
-            pass
 
 
 async def until_written(store: PostgresStore) -> None:

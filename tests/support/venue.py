@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +28,7 @@ class Venue(Struct, frozen=True):
     port: int
     token: str
     account: str
+    pid: int = 0
 
     @property
     def url(self) -> str:
@@ -41,6 +44,14 @@ class Venue(Struct, frozen=True):
             stream_url=url or self.url,
             timeout_s=10,
         )
+
+    def freeze(self) -> None:
+        """Stop the process where it stands, its connections open."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     async def advance(self, quotes: int) -> None:
         """Play so many quotes of a tape that is stepped."""
@@ -62,10 +73,11 @@ async def venue(*options: str) -> AsyncIterator[Venue]:
     assert process.stdout is not None
     try:
         where = json.loads(await process.stdout.readline())
-        yield Venue(where["port"], where["token"], where["account"])
+        yield Venue(where["port"], where["token"], where["account"], process.pid)
     finally:
         if process.returncode is None:
             process.terminate()
+            process.send_signal(signal.SIGCONT)
         await process.wait()
 
 

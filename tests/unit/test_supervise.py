@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 from pathlib import Path
@@ -93,13 +94,25 @@ def test_the_service_manager_hears_ready_progress_and_stopping(tmp_path: Path) -
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address)
-        notifier = Notifier(address)
+        notifier = Notifier(lambda: 0, address)
         notifier.ready()
         notifier.progress("42 events")
+        notifier.progress("43 events, so soon that it is not told")
         notifier.stopping()
         heard = [manager.recv(200).decode() for _ in range(3)]
     assert heard == ["READY=1", "WATCHDOG=1\nSTATUS=42 events", "STOPPING=1"]
 
 
 def test_without_a_service_manager_nothing_is_sent() -> None:
-    Notifier("").ready()
+    Notifier(lambda: 0, "").ready()
+
+
+def test_a_service_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        seconds = itertools.count()
+        notifier = Notifier(lambda: next(seconds) * 1_000_000_000, address)
+        for number in range(2_000):
+            notifier.progress(str(number))
+        assert manager.recv(200).decode() == "WATCHDOG=1\nSTATUS=0"

@@ -38,9 +38,12 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Attempt:
     """One request: what it is, whether it writes, and whether it may have left this machine."""
 
-    def __init__(self, what: str, *, writes: bool = False) -> None:
+    def __init__(
+        self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ
+    ) -> None:
         self.what = what
         self.writes = writes
+        self.urgency = urgency
         self.connected = False
 
     def fault(self, cause: str) -> Exception:
@@ -156,7 +159,7 @@ class Rest:
             NotSent: the request certainly did not leave.
             OutcomeUnknown: it may have been applied.
         """
-        attempt = Attempt(what, writes=True)
+        attempt = Attempt(what, writes=True, urgency=urgency)
         with mapped(attempt):
             async with asyncio.timeout(self._settings.timeout_s):
                 await self.requests.acquire(urgency)
@@ -254,11 +257,13 @@ class Rest:
         return TransientError(f"{what}: the broker answered {status}.")
 
     def _trace(self) -> aiohttp.TraceConfig:
-        """New connections wait for their turn; a request knows when it has a connection."""
+        """New connections wait for their turn, the most urgent request's first; a request knows
+        when it has a connection.
+        """
         trace = aiohttp.TraceConfig()
 
-        async def creating(_: object, __: SimpleNamespace, ___: object) -> None:
-            await self.connections.acquire()
+        async def creating(_: object, context: SimpleNamespace, __: object) -> None:
+            await self.connections.acquire(context.trace_request_ctx.urgency)
 
         async def connected(_: object, context: SimpleNamespace, ___: object) -> None:
             context.trace_request_ctx.connected = True
