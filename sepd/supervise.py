@@ -48,6 +48,19 @@ class Backoff:
         self._next_s = self._first_s
 
 
+def being_cancelled() -> bool:
+    """Whether the running task has been told to end.
+
+    A fault met on the way out takes the place of the cancellation: whoever catches faults and
+    goes on must look here first, or the task never ends.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs
+        return False
+    return task is not None and task.cancelling() > 0
+
+
 async def supervise(
     name: str,
     run: Callable[[], Awaitable[None]],
@@ -71,6 +84,8 @@ async def supervise(
             finally:
                 healthy.cancel()
         except TransientError as error:
+            if being_cancelled():
+                raise asyncio.CancelledError from error
             if loop.time() - started >= healthy_after_s:
                 backoff.reset()
             delay = backoff.next_s()

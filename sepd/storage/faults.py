@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import asyncpg
 
 from sepd.errors import ConfigError, InvariantViolated, SepdError, TransientError
 from sepd.log import redact_text
+from sepd.supervise import being_cancelled
 
 _PASSWORD = re.compile(r"(password=)[^&\s]+", re.IGNORECASE)
 
@@ -21,6 +23,14 @@ _CONFIG = {
     "42501": "Grant this user the rights that the sentence names (see docs/operations.md).",
     "0A": "Use PostgreSQL 14 or newer.",
 }
+_DRIVER = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    EOFError,
+)
 _TRANSIENT = ("08", "25006", "40", "53", "55", "57", "58")
 _UNREACHABLE = "Start PostgreSQL, or correct DATABASE_URL."
 
@@ -59,12 +69,15 @@ def _map_sqlstate(error: asyncpg.PostgresError, where: str, words: str) -> SepdE
 
 @contextmanager
 def database_errors(url: str) -> Iterator[None]:
-    """Raise ours in place of the driver's errors, with the redacted `url` in the sentence."""
+    """Raise ours in place of the driver's errors, with the redacted `url` in the sentence.
+
+    The driver's error of a rollback that fails takes the place of a cancellation; that is undone.
+    """
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise map_error(error, url) from error
-    except (OSError, TimeoutError, EOFError) as error:
+    except _DRIVER as error:
+        if being_cancelled():
+            raise asyncio.CancelledError from error
         raise map_error(error, url) from error
 
 

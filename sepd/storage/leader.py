@@ -99,6 +99,9 @@ class LeaderLock:
             while True:
                 await asyncio.sleep(_CHECK_S)
                 await self._check(self._connection)
+        except (TransientError, InvariantViolated) as error:
+            log.error("lead_lost", account=self._account_id, reason=str(error))
+            raise
         finally:
             await self.release()
 

@@ -38,6 +38,7 @@ async def test_a_killed_database_ends_the_daemon_and_a_restart_goes_on(
             with timed() as ended:
                 await kill(server)
                 assert await daemon.ended() == 1, daemon.tail()
+            assert len(daemon.logged("lead_lost")) == 1, daemon.tail()
             assert "PostgreSQL" in daemon.tail().splitlines()[-1]
             record = await place.record()
             refused = await place.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ import psutil
 import pytest
 
 from sepd.domain.account import BalanceChanged, OrderFilled, TradeOpen
+from sepd.domain.order import OrderState
 from sepd.errors import InvariantViolated, TransientError
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
@@ -72,6 +74,28 @@ async def test_a_lost_answer_to_an_intent_is_looked_up(
     assert len((await store.load_state(ACCOUNT)).orders) == 2
     with pytest.raises(InvariantViolated, match="exists already"):
         await store.commit_intent(make_entry(other), other, b"risk")
+    await store.close()
+
+
+async def test_a_write_that_is_cancelled_while_the_line_breaks_is_cancelled(
+    postgres_line: tuple[UnixProxy, str],
+) -> None:
+    line, url = postgres_line
+    store = store_at(url)
+    await store.open()
+    signal_ = make_signal(1)
+    intent = make_entry(signal_)
+    await store.commit_intent(intent, signal_, b"risk")
+    line.hold_reply_to = re.compile(intent.id.encode())
+    async with asyncio.TaskGroup() as tasks:
+        record = store.record_order_state(intent.id, OrderState.EXPIRED, None, "expired")
+        writing = tasks.create_task(record)
+        await line.held
+        writing.cancel()
+        await asyncio.sleep(0)
+        line.cut()
+        await asyncio.wait([writing])
+    assert writing.cancelled()
     await store.close()
 
 

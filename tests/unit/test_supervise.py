@@ -116,3 +116,21 @@ def test_a_service_manager_that_does_not_read_is_not_waited_for(tmp_path: Path) 
         for number in range(2_000):
             notifier.progress(str(number))
         assert manager.recv(200).decode() == "WATCHDOG=1\nSTATUS=0"
+
+
+async def test_a_fault_on_the_way_out_does_not_keep_a_task_alive() -> None:
+    started = asyncio.Event()
+
+    async def fails_when_cancelled() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise TransientError("the connection broke")
+
+    async with asyncio.TaskGroup() as tasks:
+        work = supervise("prices", fails_when_cancelled, quick(), on_fault=lambda *_: None)
+        supervised = tasks.create_task(work)
+        await started.wait()
+        supervised.cancel()
+    assert supervised.cancelled()

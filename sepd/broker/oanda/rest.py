@@ -20,7 +20,7 @@ from sepd.broker.oanda import wire
 from sepd.broker.oanda.limits import Throttle, Urgency
 from sepd.errors import BrokerRejected, ConfigError, NotSent, OutcomeUnknown, TransientError
 from sepd.settings import BrokerSettings
-from sepd.supervise import Backoff
+from sepd.supervise import Backoff, being_cancelled
 
 BODY_LIMIT = 1 << 20
 BULK_LIMIT = 32 << 20
@@ -38,9 +38,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Attempt:
     """One request: what it is, whether it writes, and whether it may have left this machine."""
 
-    def __init__(
-        self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ
-    ) -> None:
+    def __init__(self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ) -> None:
         self.what = what
         self.writes = writes
         self.urgency = urgency
@@ -73,6 +71,8 @@ def mapped(attempt: Attempt) -> Iterator[None]:
     except TimeoutError:
         raise attempt.fault("no answer in time.") from None
     except (aiohttp.ClientError, OSError) as error:
+        if being_cancelled():
+            raise asyncio.CancelledError from error
         raise attempt.fault(f"{type(error).__name__}: {error}.") from None
 
 
