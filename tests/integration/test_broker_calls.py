@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from sepd.domain.market import Candle, Granularity, Quote
 from sepd.domain.order import Done, Refused, Unsent
@@ -244,15 +245,21 @@ async def test_opening_twice_keeps_one_session() -> None:
 
 
 async def test_an_exit_without_a_connection_does_not_wait_behind_reads() -> None:
+    arrived, hold = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        arrived.release()
+        await hold.wait()
+        return web.json_response({"prices": []})
+
     async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
-        hold = asyncio.Event()
-        oanda.does("GET", f"{A}/pricing", streaming(b'{"prices":[]}', hold=hold))
+        oanda.does("GET", f"{A}/pricing", slow)
         oanda.on("PUT", f"{A}/trades/8/close", FILLED)
         async with asyncio.TaskGroup() as reading:
             for _ in range(8):
                 reading.create_task(broker.quotes(["EUR_USD"]))
-            while len(oanda.requests) < 3:
-                await asyncio.sleep(0)
+            for _ in range(2):
+                await arrived.acquire()
             assert isinstance(await broker.place(leave()), Done)
             reads = sum(path.endswith("/pricing") for _, path, _, _ in oanda.requests)
             hold.set()
