@@ -25,6 +25,7 @@ EXITS = """
 ROUNDS = int(os.environ.get("SEPD_SERVER_FAULTS", "1"))
 
 
+@pytest.mark.timeout(90 + 30 * ROUNDS)
 async def test_a_killed_database_ends_the_daemon_and_a_restart_goes_on(
     tmp_path: Path, valkey_url: str
 ) -> None:
