@@ -73,6 +73,16 @@ class Hours(Struct, frozen=True, forbid_unknown_fields=True):
     closure: tuple[Closure, ...] = ()
 
 
+def hours_of(hours: Hours, instrument: str) -> Hours:
+    """The entries that name `instrument`."""
+    return Hours(
+        session=tuple(one for one in hours.session if _names(one.instruments, instrument)),
+        pause=tuple(one for one in hours.pause if _names(one.instruments, instrument)),
+        holiday=tuple(one for one in hours.holiday if _names(one.instruments, instrument)),
+        closure=tuple(one for one in hours.closure if _names(one.instruments, instrument)),
+    )
+
+
 class Interval(Struct, frozen=True):
     """An unbroken stretch of trading [open_ns, close_ns)."""
 
@@ -80,14 +90,18 @@ class Interval(Struct, frozen=True):
     close_ns: int
 
 
-def open_intervals(hours: Hours, instrument: str, year: int) -> Iterator[Interval]:
-    """Stretches of trading of the trading days that close in `year`, in order."""
-    closed = deque(sorted(_closed(hours, instrument, year), key=lambda one: one.open_ns))
+def open_intervals(hours: Hours, year: int) -> Iterator[Interval]:
+    """Stretches of trading of the trading days that close in `year`, in order.
+
+    Args:
+        hours: those of one instrument (`hours_of`).
+    """
+    closed = deque(sorted(_closed(hours, year), key=lambda one: one.open_ns))
     day = dt.date(year, 1, 1)
     while day.year == year:
-        session = _session(hours, instrument, day)
-        if day.weekday() <= _FRIDAY and session and not _holiday(hours, instrument, day):
-            before = _holiday(hours, instrument, day - _DAY)
+        session = _session(hours, day)
+        if day.weekday() <= _FRIDAY and session and not _holiday(hours, day):
+            before = _holiday(hours, day - _DAY)
             reopen = before.reopen if before and before.reopen else session.open
             opening = max(reopen, session.open)
             whole = Interval(wall_ns(day - _DAY, opening), wall_ns(day, session.close))
@@ -108,34 +122,28 @@ def merge(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
-def _session(hours: Hours, instrument: str, day: dt.date) -> Session | None:
-    for one in reversed(hours.session):
-        if one.since <= day and _names(one.instruments, instrument):
-            return one
-    return None
+def _session(hours: Hours, day: dt.date) -> Session | None:
+    return next((one for one in reversed(hours.session) if one.since <= day), None)
 
 
-def _holiday(hours: Hours, instrument: str, day: dt.date) -> Holiday | None:
+def _holiday(hours: Hours, day: dt.date) -> Holiday | None:
     for one in reversed(hours.holiday):
         this_day = (one.month, one.day) == (day.month, day.day)
-        this_year = one.from_year <= day.year <= one.to_year
-        if this_day and this_year and _names(one.instruments, instrument):
+        if this_day and one.from_year <= day.year <= one.to_year:
             return one
     return None
 
 
-def _closed(hours: Hours, instrument: str, year: int) -> Iterator[Interval]:
+def _closed(hours: Hours, year: int) -> Iterator[Interval]:
     """Pauses and closures that touch the trading days of `year`."""
     for closure in hours.closure:
-        if _names(closure.instruments, instrument):
-            yield Interval(_moment_ns(closure.start), _moment_ns(closure.end))
+        yield Interval(_moment_ns(closure.start), _moment_ns(closure.end))
     for pause in hours.pause:
-        if _names(pause.instruments, instrument):
-            zone = ZoneInfo(pause.zone)
-            day = max(pause.since, dt.date(year - 1, 12, 28))
-            while day <= dt.date(year + 1, 1, 2):
-                yield Interval(wall_ns(day, pause.start, zone), wall_ns(day, pause.end, zone))
-                day += _DAY
+        zone = ZoneInfo(pause.zone)
+        day = max(pause.since, dt.date(year - 1, 12, 28))
+        while day <= dt.date(year + 1, 1, 2):
+            yield Interval(wall_ns(day, pause.start, zone), wall_ns(day, pause.end, zone))
+            day += _DAY
 
 
 def _without(whole: Interval, closed: Iterable[Interval]) -> Iterator[Interval]:
