@@ -112,13 +112,9 @@ class Transactions:
     async def _close_hole(self) -> None:
         """Wait for the stream a moment, unless somebody waits for us; then ask the broker."""
         hole = self.applied
-        if not self._hurry.is_set():
-            try:
-                async with asyncio.timeout(self._grace_s):
-                    await self._hurry.wait()
-            except TimeoutError:
-                pass
-        await self._apply()
+        until_s = asyncio.get_running_loop().time() + self._grace_s
+        while self.applied == hole and not self._hurry.is_set() and await self._woken(until_s):
+            await self._apply()
         if not self.behind or self.applied > hole:
             self._wake.set()
             return
@@ -131,3 +127,13 @@ class Transactions:
             )
         self._events.complete(events)
         self._wake.set()
+
+    async def _woken(self, until_s: float) -> bool:
+        """Whether anything comes before `until_s`, loop time."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
