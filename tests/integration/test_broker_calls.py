@@ -108,9 +108,9 @@ async def test_an_exit_closes_its_trade_and_its_rows_get_its_id() -> None:
     async with serving(ScriptedOanda()) as oanda, connected(oanda.url) as broker:
         oanda.on("PUT", f"{A}/trades/8/close", reply)
         outcome = await broker.place(leave())
-        assert oanda.requests[-1][3] == b'{"units": "1000"}'
+        assert oanda.requests[-1][3] == b'{"units":"1000"}'
         await broker.place(leave(units=Decimal(0)))
-        assert oanda.requests[-1][3] == b'{"units": "ALL"}'
+        assert oanda.requests[-1][3] == b'{"units":"ALL"}'
     assert isinstance(outcome, Done)
     assert [getattr(event, "client_order_id", None) for event in outcome.events] == [
         "sepd-exit",
@@ -196,7 +196,7 @@ async def test_a_paced_tape_is_split_at_tokens_and_ends_cleanly() -> None:
     assert batches[1].items == (Quote("EUR_USD", NOON + 1, 110_000, 110_010),)
     streams = [request[2] for request in oanda.requests if request[1].endswith("stream")]
     assert streams == [{"instruments": "EUR_USD", "paced": "true"}]
-    assert oanda.requests[-1][3] == b'{"token": "2"}'
+    assert oanda.requests[-1][3] == b'{"token":"2"}'
 
 
 async def test_cancelling_a_finished_order_is_refused() -> None:

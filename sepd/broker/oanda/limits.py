@@ -78,11 +78,16 @@ class Throttle:
         """Callers that wait for a token."""
         return len(self._waiting)
 
+    def take(self, urgency: Urgency = Urgency.READ) -> bool:
+        """Whether the caller may send one request at once."""
+        now_s = asyncio.get_running_loop().time()
+        return not self._waiting and self._bucket.take(now_s, self._reserve * urgency)
+
     async def acquire(self, urgency: Urgency = Urgency.READ) -> None:
         """Return when the caller may send one request."""
-        loop = asyncio.get_running_loop()
-        if not self._waiting and self._bucket.take(loop.time(), self._reserve * urgency):
+        if self.take(urgency):
             return
+        loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._arrivals += 1
         heapq.heappush(self._waiting, (urgency, self._arrivals, turn))

@@ -143,29 +143,30 @@ def close_body(intent: OrderIntent) -> dict[str, Any]:
 
 
 def order_body(intent: OrderIntent, of: Instrument) -> dict[str, Any]:
-    """Body of the market order that `intent` asks for.
+    """Body of the market order that `intent` asks for; written out, for it is on the order's path.
 
     An entry carries the intent's id twice: as the order's id, which a scan of the transactions
     finds, and as the trade's id, which OANDA refuses to open a second time.
     """
-    own, entry = wire.Extensions(id=intent.id), intent.purpose is Purpose.ENTRY
-    order = MarketOrder(
-        instrument=intent.instrument,
-        units=intent.units,
-        time_in_force=intent.time_in_force,
-        price_bound=_price(of, intent.price_bound),
-        position_fill="DEFAULT" if entry else "REDUCE_ONLY",
-        client_extensions=own,
-        trade_client_extensions=own if entry else None,
-        stop_loss_on_fill=_exit(of, intent.stop_loss if entry else None),
-        take_profit_on_fill=_exit(of, intent.take_profit if entry else None),
-    )
-    return {"order": body(order)}
+    own, entry = {"id": intent.id}, intent.purpose is Purpose.ENTRY
+    order: dict[str, Any] = {
+        "type": "MARKET",
+        "instrument": intent.instrument,
+        "units": plain(intent.units),
+        "timeInForce": intent.time_in_force.value,
+        "positionFill": "DEFAULT" if entry else "REDUCE_ONLY",
+        "clientExtensions": own,
+    }
+    if intent.price_bound is not None:
+        order["priceBound"] = plain(of.to_price(intent.price_bound))
+    if entry:
+        order["tradeClientExtensions"] = own
+        if intent.take_profit is not None:
+            order["takeProfitOnFill"] = _exit(of, intent.take_profit)
+        if intent.stop_loss is not None:
+            order["stopLossOnFill"] = _exit(of, intent.stop_loss)
+    return {"order": order}
 
 
-def _price(of: Instrument, points: int | None) -> Decimal | None:
-    return None if points is None else of.to_price(points)
-
-
-def _exit(of: Instrument, points: int | None) -> ExitDetails | None:
-    return None if points is None else ExitDetails(price=of.to_price(points))
+def _exit(of: Instrument, points: int) -> dict[str, str]:
+    return {"price": plain(of.to_price(points)), "timeInForce": TimeInForce.GTC.value}

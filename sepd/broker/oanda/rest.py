@@ -31,6 +31,7 @@ HOSTS = {
 }
 MAX_REQUESTS_PER_S = 100.0
 _BURST = 5.0
+_JSON = {"Content-Type": "application/json"}
 _ERROR = wire.decoder(wire.ErrorBody)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -160,9 +161,10 @@ class Rest:
             OutcomeUnknown: it may have been applied.
         """
         attempt = Attempt(what, writes=True, urgency=urgency)
-        with mapped(attempt):
-            async with asyncio.timeout(self._settings.timeout_s):
-                await self.requests.acquire(urgency)
+        if not self.requests.take(urgency):
+            with mapped(attempt):
+                async with asyncio.timeout(self._settings.timeout_s):
+                    await self.requests.acquire(urgency)
         if reason := fence():
             raise NotSent(f"{what}: {reason}")
         return await self._exchange(attempt, method, path, body=body, limited=False)
@@ -226,7 +228,8 @@ class Rest:
                     method,
                     self.rest_url + path,
                     params=params,
-                    json=body,
+                    data=None if body is None else msgspec.json.encode(body),
+                    headers=None if body is None else _JSON,
                     allow_redirects=False,
                     trace_request_ctx=attempt,
                     middlewares=(attempt.once,) if attempt.writes else (),
