@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -116,41 +117,47 @@ class Journal:
     """
 
     def __init__(self) -> None:
-        self._lines: list[bytes] = []
+        self._entries: list[Entry] = []
+        self._noted = 0
         self._time_ns = 0
         self._sequence = 0
-        self._count = 0
         self._decisions = hashlib.sha256()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the bytes of every decision, in order."""
+        self._note()
         return self._decisions.hexdigest()
 
     def add(self, entry: Entry) -> None:
-        """Append an entry."""
-        line = _encoder.encode(entry)
-        self._lines.append(line)
-        self._count += 1
-        match entry:
-            case Started():
-                self._time_ns = entry.now_ns
-            case Arrived():
-                self._sequence = entry.events[0].sequence
-            case Asked():
-                self._time_ns = entry.question.closed_ns
-            case Decided():
-                self._decisions.update(_encoder.encode(entry.decision) + b"\n")
+        """Append an entry; it is encoded when it is taken, for an order may be waiting."""
+        self._entries.append(entry)
 
     def take(self) -> JournalRecord | None:
         """Everything since the last call as one record; None where nothing was added."""
-        if not self._lines:
+        if not self._entries:
             return None
-        body = zlib.compress(b"\n".join(self._lines), _LEVEL)
-        record = JournalRecord(KIND, self._time_ns, self._sequence, self._count, body)
-        self._lines.clear()
-        self._count = 0
+        self._note()
+        lines = _encoder.encode_lines(self._entries)
+        body = zlib.compress(lines, _LEVEL)
+        record = JournalRecord(KIND, self._time_ns, self._sequence, len(self._entries), body)
+        self._entries.clear()
+        self._noted = 0
         return record
+
+    def _note(self) -> None:
+        """Where the entries added since the last call stand, and what they decide."""
+        for entry in islice(self._entries, self._noted, None):
+            match entry:
+                case Started():
+                    self._time_ns = entry.now_ns
+                case Arrived():
+                    self._sequence = entry.events[0].sequence
+                case Asked():
+                    self._time_ns = entry.question.closed_ns
+                case Decided():
+                    self._decisions.update(_encoder.encode(entry.decision) + b"\n")
+        self._noted = len(self._entries)
 
 
 def entries(records: Iterable[JournalRecord]) -> Iterator[Entry]:

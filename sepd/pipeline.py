@@ -6,6 +6,7 @@ journaled; candles, quotes and signals go to store and cache; intents go to the 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
@@ -105,9 +106,11 @@ class Pipeline:
             self._on_progress(self.tally.events)
 
     async def consume(self, batch: Sequence[MarketEvent]) -> None:
-        """Deal with one batch, in order; then read what closed in it, and decide."""
+        """Deal with one batch, in order; then read what closed in it, and decide.
+
+        What no order waits for comes after the decisions.
+        """
         started_ns = self._timer.monotonic_ns()
-        await self._store.record_events(batch)
         self._journal.add(Arrived(tuple(batch)))
         newest: dict[str, Quote] = {}
         closed: dict[str, int] = {}
@@ -129,13 +132,14 @@ class Pipeline:
                     built += done
                     self._ended(name, done, payload, closed)
         self._decider.read()
-        self.tally.events += len(batch)
-        self._cache.put_quotes(list(newest.values()))
-        await self._keep(built, BUILT)
-        await self._keep(fetched, FETCHED)
         for name, closed_ns in closed.items():
             await self._ask(name, closed_ns)
             self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
+        self.tally.events += len(batch)
+        self._cache.put_quotes(list(newest.values()))
+        await self._store.record_events(batch)
+        await self._keep(built, BUILT)
+        await self._keep(fetched, FETCHED)
         await self.write_journal()
 
     def _ended(
@@ -175,14 +179,15 @@ class Pipeline:
         self.tally.signals += 1
         self.tally.orders += 1
         self.tally.last_signal = decision.signal.id
-        self._cache.put_signal(decision.signal)
         await self._carry_out(decision)
+        self._cache.put_signal(decision.signal)
 
     async def _carry_out(self, decision: Decision) -> None:
         refused = decision.verdict
         if decision.intent is not None:
             snapshot = decision.snapshot.encode() or b"{}"
             refused = await self._executor.submit(decision.intent, decision.signal, snapshot)
+            await asyncio.sleep(0)  # the executor goes first: its commit is on its way
         if refused:
             self.tally.refused[refused] += 1
             await self._store.record_signal(decision.signal, refused)
