@@ -144,7 +144,7 @@ class Decider:
             signal,
             now_ns,
             reference=last.ask_close if signal.action.sign > 0 else last.bid_close,
-            volatility_points=mean_true_range(recent),
+            volatility_points=mean_true_range(recent) if self._limits.volatility_stops else 0,
             exit_by_ns=question.closed_ns + self.rule.hold_ns,
         )
         verdict = assess(request, self.book, self._limits)

@@ -6,13 +6,14 @@ import hashlib
 
 OURS = "sepd-"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TWO = [high + low for high in _CROCKFORD for low in _CROCKFORD]  # ten bits at a time
 
 
 def ulid(time_ns: int, *parts: object) -> str:
     """A ULID whose 48-bit time is `time_ns` in ms and whose 80 bits are a hash of `parts`."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
     number = (time_ns // 1_000_000 & (1 << 48) - 1) << 80 | int.from_bytes(digest[:10])
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_TWO[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def client_order_id(account_id: str, signal_id: str, leg: str, attempt: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
 from msgspec import Struct
 
@@ -38,18 +39,31 @@ class Granularity(StrEnum):
     @property
     def seconds(self) -> int:
         """Length in seconds; a week is seven days."""
-        fixed = {"D": 86_400, "W": 604_800}
-        scale = {"S": 1, "M": 60, "H": 3_600}
-        return fixed.get(self.value) or scale[self.value[0]] * int(self.value[1:])
+        return _SECONDS[self]
 
     @property
     def ns(self) -> int:
         """Length in nanoseconds."""
-        return self.seconds * NS_PER_S
+        return _NS[self]
 
     def floor(self, time_ns: int) -> int:
         """Start of the UTC-aligned candle that contains `time_ns`."""
         return time_ns - time_ns % self.ns
+
+
+def _seconds(name: str) -> int:
+    fixed = {"D": 86_400, "W": 604_800}
+    scale = {"S": 1, "M": 60, "H": 3_600}
+    return fixed.get(name) or scale[name[0]] * int(name[1:])
+
+
+_SECONDS = {one: _seconds(one.value) for one in Granularity}
+_NS = {one: seconds * NS_PER_S for one, seconds in _SECONDS.items()}
+
+
+@cache
+def _power_of_ten(exponent: int) -> Decimal:
+    return Decimal(1).scaleb(exponent)
 
 
 class Instrument(Struct, frozen=True):
@@ -81,12 +95,12 @@ class Instrument(Struct, frozen=True):
     @property
     def point(self) -> Decimal:
         """Value of one point in the quote currency."""
-        return Decimal(1).scaleb(-self.display_precision)
+        return _power_of_ten(-self.display_precision)
 
     @property
     def points_per_pip(self) -> int:
         """Points in one pip: 10 for EUR_USD at five decimals."""
-        return int(Decimal(1).scaleb(self.display_precision + self.pip_location))
+        return int(_power_of_ten(self.display_precision + self.pip_location))
 
     def to_points(self, price: Decimal) -> int:
         """Exact points of a decimal price.

@@ -19,7 +19,10 @@ class Action(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for BUY, −1 for SELL, 0 for CLOSE."""
-        return {"BUY": 1, "SELL": -1, "CLOSE": 0}[self.value]
+        return _SIGNS[self]
+
+
+_SIGNS = {Action.BUY: 1, Action.SELL: -1, Action.CLOSE: 0}
 
 
 class Metrics(Struct, frozen=True):

@@ -110,31 +110,32 @@ def protection(at: Standing) -> Reason | None:
 
 def positions(at: Standing) -> Reason | None:
     """Nothing held or under way against this entry, and not too many with it."""
-    sign = at.request.signal.action.sign
+    sign, name = at.request.signal.action.sign, at.instrument
     held = list(holdings(at.book))
-    same = [units for name, units in held if name == at.instrument]
+    same = [units for held_name, units in held if held_name == name]
     if any(units * sign < 0 for units in same):
         return Reason.OPPOSITE_POSITION
     if len(same) >= at.limits.max_positions_per_instrument:
         return Reason.DUPLICATE_POSITION
     if len(held) >= at.limits.max_positions:
         return Reason.TOO_MANY_POSITIONS
-    if any(
-        intent.instrument == at.instrument and intent.purpose is Purpose.EXIT
-        for intent in at.book.pending.values()
-    ):
-        return Reason.EXIT_PENDING
+    for intent in at.book.pending.values():
+        if intent.instrument == name and intent.purpose is Purpose.EXIT:
+            return Reason.EXIT_PENDING
     return None
 
 
 def company(at: Standing) -> Reason | None:
     """Not too many positions that move together, this one counted."""
+    held = list(holdings(at.book))
+    if len(held) < at.limits.max_correlated:
+        return None
     sign = at.request.signal.action.sign
     alike = sum(
         together(at.pair, at.book.instruments[name], at.book.correlation)
         * (sign if units > 0 else -sign)
         >= at.limits.correlation_min
-        for name, units in holdings(at.book)
+        for name, units in held
     )
     return Reason.TOO_CORRELATED if alike >= at.limits.max_correlated else None
 
