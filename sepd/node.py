@@ -36,6 +36,7 @@ from sepd.execution.operator import Desk, stand_down
 from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.execution.reconcile import Recovery, quarantine, recover
 from sepd.feed import CloseFeed, EventQueue, PriceFeed, Staleness, TransactionFeed
+from sepd.heap import freeze_heap
 from sepd.journal import Journal, JournaledLedger, Started
 from sepd.market.calendar import load_calendar
 from sepd.monitor import Monitor
@@ -168,6 +169,7 @@ class Node:
         return False
 
     async def _trade(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        freeze_heap()
         services, consumer, feeds = self._start(tasks)
         self._health.phase = "running"
         self._notifier.ready()
