@@ -302,10 +302,14 @@ class Store(Protocol):
         """Commit a transition of one order."""
         ...
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
-        """Apply one broker transaction to orders, fills, positions and results, all or nothing.
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
+        """Apply broker transactions to orders, fills, positions and results, in this order, all
+        of them or nothing.
 
-        False if this transaction id had been applied before.
+        Returns:
+            Ids of those that had not been applied before.
         """
         ...
 

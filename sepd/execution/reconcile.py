@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from itertools import batched
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from sepd.execution.exits import ExitFile, restore_exits
 from sepd.execution.failpoints import failpoint
 from sepd.execution.ledger import EVERYTHING, Ledger
 from sepd.execution.machine import FINAL, UNDECIDED, Order
+from sepd.execution.transactions import BATCH
 from sepd.ports import Broker, Store, StoredOrder, StoredPosition, StoredState
 
 DEPENDENT = frozenset({"STOP_LOSS", "TAKE_PROFIT", "TRAILING_STOP_LOSS", "GUARANTEED_STOP_LOSS"})
@@ -116,8 +118,8 @@ async def recover(broker: Broker, store: Store, exits: ExitFile | None = None) -
     for _ in range(ATTEMPTS):
         events = await broker.transactions_since(state.last_transaction_id)
         failpoint("recover.scanned")
-        for event in events:
-            await store.apply_account_event(broker.account_id, event)
+        for batch in batched(events, BATCH):
+            await store.apply_account_events(broker.account_id, batch)
             failpoint("recover.applied")
         snapshot = await broker.account()
         failpoint("recover.snapshot")

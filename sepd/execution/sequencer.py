@@ -47,17 +47,19 @@ class Sequencer:
         if events:
             self._complete_to = max(self._complete_to, events[-1].transaction_id)
 
-    def next(self) -> AccountEvent | None:
-        """The event to apply now; None where there is none, or a hole before it."""
-        if not self._ids:
-            return None
-        number = self._ids[0]
-        if number == self.applied + 1 or number <= self._complete_to:
-            return self._held[number]
-        return None
+    def ready(self, maximum: int) -> list[AccountEvent]:
+        """The events to apply now, in order and without a hole, at most `maximum`."""
+        found: list[AccountEvent] = []
+        last = self.applied
+        for number in heapq.nsmallest(maximum, self._ids):
+            if number > last + 1 and number > self._complete_to:
+                break
+            found.append(self._held[number])
+            last = number
+        return found
 
     def advance(self, event: AccountEvent) -> None:
-        """`event`, the one that `next` gave, has been applied."""
-        heapq.heappop(self._ids)
-        del self._held[event.transaction_id]
+        """`event`, the oldest of those that `ready` gave, has been applied."""
         self.applied = event.transaction_id
+        while self._ids and self._ids[0] <= self.applied:
+            del self._held[heapq.heappop(self._ids)]

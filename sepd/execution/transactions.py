@@ -14,14 +14,17 @@ from sepd.execution.sequencer import Sequencer
 from sepd.ports import Broker, Store
 
 log = structlog.get_logger(__name__)
+BATCH = 64
+"""Events that go into the store together, at most."""
 
 
 class Transactions:
     """Applies events to the store, then to memory by `booked`, in the order of their ids.
 
-    A hole in the ids is given `grace_s` for the transaction stream to close it, then the broker
-    is asked. What the store does not take is tried again until it does: nothing is skipped.
-    `writing` is held while an event is on its way into the store and memory.
+    Events that wait together go into the store together, all or none of them. A hole in the ids
+    is given `grace_s` for the transaction stream to close it, then the broker is asked. What the
+    store does not take is tried again until it does: nothing is skipped.
+    `writing` is held while events are on their way into the store and memory.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Transactions:
     async def settle(self, condition: Callable[[], bool] = lambda: True) -> None:
         """Return when nothing known is left to apply and `condition` holds; holes are read at once.
 
-        `condition` is looked at after every event applied and after every `moved`.
+        `condition` is looked at after every batch applied and after every `moved`.
         """
         self._hurry.set()
         self._wake.set()
@@ -98,13 +101,14 @@ class Transactions:
                 self._wake.set()
 
     async def _apply(self) -> None:
-        while event := self._events.next():
+        while events := self._events.ready(BATCH):
             failpoint("apply.before")
             async with self.writing:
-                await self._store.apply_account_event(self._broker.account_id, event)
+                await self._store.apply_account_events(self._broker.account_id, events)
                 failpoint("apply.stored")
-                self._events.advance(event)
-                self._booked(event)
+                for event in events:
+                    self._events.advance(event)
+                    self._booked(event)
             failpoint("apply.booked")
             await self.moved()
             failpoint("apply.after")

@@ -189,11 +189,13 @@ class StoreLink:
         await self._content.record_order_state(intent_id, state, order_id, reason)
         await self._end()
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
         """Commit."""
         await self._begin()
         self._hold_epoch()
-        applied = await self._content.apply_account_event(account_id, event)
+        applied = await self._content.apply_account_events(account_id, events)
         await self._end(of_event=True)
         return applied
 

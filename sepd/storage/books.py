@@ -1,4 +1,4 @@
-"""What one broker transaction does to an account's books. Pure; both stores apply it.
+"""What one broker transaction does to an account's books. Pure.
 
 `apply` takes the lines that the transaction touches and returns them changed. The sum of
 `Trade.profit_loss` over all trades is what trading has added to the balance, to the last digit.
@@ -119,7 +119,8 @@ def _order_of(event: AccountEvent, orders: dict[str, Order]) -> Order | None:
         return orders[client_order_id]
     if order_id is None:
         return None
-    return next((order for order in orders.values() if order.order_id == order_id), None)
+    named = (order for order in orders.values() if order.order_id == order_id)
+    return min(named, key=lambda order: order.intent_id, default=None)
 
 
 def _apply_order(event: AccountEvent, order: Order) -> Order:

@@ -1,21 +1,39 @@
-"""Broker transactions applied to the tables of an account, one database transaction each."""
+"""Broker transactions applied to the tables of an account, one database transaction per batch.
+
+The lines that a batch touches are read in one statement, changed here, and written in another one,
+which does nothing if they are not as they were read: no lock is held while the server waits for us.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import asyncpg
 import msgspec
+from msgspec import Struct
 
 from sepd.domain.account import AccountEvent, AccountSnapshot, OrderFilled
 from sepd.domain.market import Instrument
-from sepd.errors import InvariantViolated
+from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import Clock
-from sepd.storage import books, lines, rows
+from sepd.storage import books, rows
 from sepd.storage.audit import transaction_body
-from sepd.storage.fencing import Fenced, hold_epoch
+from sepd.storage.changes import Changes, Keys, apply_all, keys
+from sepd.storage.fencing import Fenced
+from sepd.storage.lines import Lines, Order, Trade
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
+
+ATTEMPTS = 5
+
+
+class Books(Struct, frozen=True):
+    """Lines as they were read, and the versions of their rows."""
+
+    held: Lines
+    applied: list[int]
+    version: str | None
+    orders: str
 
 
 class Ledger:
@@ -41,115 +59,95 @@ class Ledger:
         self._clock = clock
         self.epoch = 0
 
-    async def apply(self, account_id: str, event: AccountEvent) -> bool:
-        """Apply one broker transaction to orders, fills, positions and results, all or nothing.
-
-        False if this transaction id had been applied before.
+    async def apply(self, account_id: str, events: Sequence[AccountEvent]) -> tuple[int, ...]:
+        """Apply broker transactions to orders, fills, positions and results, in this order, all
+        of them or nothing; the ids of those that had not been applied before.
         """
-        body = transaction_body(event)
-        async with self._link.use() as connection, connection.transaction():
-            begun = await connection.fetchrow(
-                QUERIES["begin_apply"],
-                account_id,
-                event.transaction_id,
-                type(event).__name__,
-                event.time_ns,
-                body.decode(),
-                self.epoch,
-            )
-            if begun["epoch"] != self.epoch:
-                raise Fenced(self.epoch)
-            if not begun["saved"]:
-                return False
-            account = rows.account_line(begun)
-            touched = await self._touched(connection, account_id, event, account)
-            after = books.apply(event, touched, self._trading_day)
-            await self._save_lines(connection, account_id, event, after)
-            await connection.execute(  # last, for it holds the chain's head until the commit
-                QUERIES["record_audit"], event.time_ns, account_id, "transaction", body
-            )
-        return True
 
-    async def _touched(
-        self,
-        connection: asyncpg.Connection,
-        account_id: str,
-        event: AccountEvent,
-        account: lines.Account,
-    ) -> lines.Lines:
-        trades: dict[int, lines.Trade] = {}
-        if keys := books.trade_keys(event):
-            found = await connection.fetch(QUERIES["trades_touched"], account_id, keys)
-            trades = {row["trade_id"]: rows.trade_line(row) for row in found}
-        client_order_id, order_id = books.order_keys(event)
-        intents = {client_order_id, *(trade.intent_id for trade in trades.values())} - {""}
-        orders: dict[str, lines.Order] = {}
-        if intents or order_id is not None:
-            found = await connection.fetch(
-                QUERIES["orders_touched"], account_id, sorted(intents), order_id
-            )
-            orders = {row["intent_id"]: rows.order_line(row) for row in found}
-        return lines.Lines(account, orders, trades)
+        def decide(found: Books) -> Changes | None:
+            changes = apply_all(events, found.held, found.applied, self._trading_day)
+            return changes if changes.events else None
 
-    async def _save_lines(
-        self,
-        connection: asyncpg.Connection,
-        account_id: str,
-        event: AccountEvent,
-        after: lines.Lines,
-    ) -> None:
-        account = after.account
-        if account.newest_transaction_id > account.last_transaction_id:
-            found = await connection.fetch(
-                QUERIES["transactions_after"], account_id, account.last_transaction_id
-            )
-            last = books.contiguous(account.last_transaction_id, [row[0] for row in found])
-            account = msgspec.structs.replace(account, last_transaction_id=last)
-        await connection.execute(QUERIES["save_account"], *rows.account_row(account_id, account))
-        for order in after.orders.values():
-            await connection.execute(
-                QUERIES["save_order"],
-                order.intent_id,
-                order.state.value,
-                order.order_id,
-                order.filled,
-                order.reason,
-                event.time_ns,
-                self.epoch,
-            )
-        if isinstance(event, OrderFilled):
-            await connection.execute(QUERIES["save_fill"], *rows.fill_row(account_id, event))
-        for trade in after.trades.values():
-            await self._save_trade(connection, account_id, trade)
-
-    async def _save_trade(
-        self, connection: asyncpg.Connection, account_id: str, trade: lines.Trade
-    ) -> None:
-        instrument = self._instruments.get(trade.instrument)
-        if instrument is None:
-            raise InvariantViolated(f"Nothing says the precision of {trade.instrument}.")
-        if trade.closed_ns is None:
-            position = rows.position_row(account_id, trade)
-            await connection.execute(QUERIES["save_position"], *position)
-        else:
-            await connection.execute(QUERIES["drop_position"], account_id, trade.trade_id)
-        result = rows.result_row(account_id, trade, instrument)
-        await connection.execute(QUERIES["save_result"], *result)
+        changes = await self._change(account_id, keys(events), decide)
+        return changes.ids if changes else ()
 
     async def open_books(self, account_id: str, snapshot: AccountSnapshot) -> bool:
         """Open the books of an account at `snapshot`; False if they were open already."""
-        async with self._link.use() as connection, connection.transaction():
-            await hold_epoch(connection, account_id, self.epoch)
-            known = rows.account_line(await connection.fetchrow(QUERIES["account"], account_id))
+        day = self._trading_day(self._clock.now_ns())
+        ours = tuple(trade.client_trade_id for trade in snapshot.trades)
+
+        def decide(found: Books) -> Changes | None:
+            known = found.held.account
             if known.balance is not None or known.newest_transaction_id:
-                return False
-            day = self._trading_day(self._clock.now_ns())
-            ours = [trade.client_trade_id for trade in snapshot.trades if trade.client_trade_id]
-            found = await connection.fetch(QUERIES["orders_touched"], account_id, ours, None)
-            signals = {row["intent_id"]: row["signal_id"] for row in found}
+                return None
+            signals = {name: order.signal_id for name, order in found.held.orders.items()}
             account, trades = books.baseline(snapshot, day, signals)
-            row = rows.account_row(account_id, account)
-            await connection.execute(QUERIES["save_account"], *row)
-            for trade in trades:
-                await self._save_trade(connection, account_id, trade)
-        return True
+            return Changes(account, trades={trade.trade_id: trade for trade in trades})
+
+        return await self._change(account_id, Keys(intents=ours), decide) is not None
+
+    async def _change(
+        self, account_id: str, wanted: Keys, decide: Callable[[Books], Changes | None]
+    ) -> Changes | None:
+        """Write what `decide` makes of the books; anew if they were changed meanwhile."""
+        async with self._link.use() as connection:
+            for _ in range(ATTEMPTS):
+                found = await self._read(connection, account_id, wanted)
+                changes = decide(found)
+                if changes is None or await self._save(connection, account_id, found, changes):
+                    return changes
+        raise TransientError(
+            f"The books of account {account_id} were changed {ATTEMPTS} times while transactions "
+            "were applied. Nothing was written; it will be tried again."
+        )
+
+    async def _read(self, connection: asyncpg.Connection, account_id: str, wanted: Keys) -> Books:
+        row = await connection.fetchrow(
+            QUERIES["read_books"], account_id, wanted.trades, wanted.intents, wanted.orders
+        )
+        if row["epoch"] != self.epoch:
+            raise Fenced(self.epoch)
+        orders = msgspec.json.decode(row["orders"], type=list[Order])
+        trades = msgspec.json.decode(row["trades"], type=list[Trade])
+        held = Lines(
+            rows.account_line(row),
+            {order.intent_id: order for order in orders},
+            {trade.trade_id: trade for trade in trades},
+        )
+        return Books(held, row["applied"], row["version"], row["orders"])
+
+    async def _save(
+        self, connection: asyncpg.Connection, account_id: str, found: Books, changes: Changes
+    ) -> bool:
+        """Write `changes`, all or nothing; False if a row is not as it was read."""
+        events, trades = changes.events, changes.trades.values()
+        row = await connection.fetchrow(
+            QUERIES["save_books"],
+            account_id,
+            self.epoch,
+            found.version,
+            found.orders,
+            _json(rows.account_row(changes.account)),
+            changes.ids,
+            [type(event).__name__ for event in events],
+            [event.time_ns for event in events],
+            [transaction_body(event) for event in events],
+            _json([rows.order_row(o, changes.moved_ns[n]) for n, o in changes.orders.items()]),
+            _json([rows.fill_row(event) for event in events if isinstance(event, OrderFilled)]),
+            _json([rows.position_row(trade) for trade in trades if trade.closed_ns is None]),
+            [trade.trade_id for trade in trades if trade.closed_ns is not None],
+            _json([rows.result_row(trade, self._instrument(trade)) for trade in trades]),
+        )
+        if row["epoch"] != self.epoch:
+            raise Fenced(self.epoch)
+        return bool(row["saved"])
+
+    def _instrument(self, trade: Trade) -> Instrument:
+        instrument = self._instruments.get(trade.instrument)
+        if instrument is None:
+            raise InvariantViolated(f"Nothing says the precision of {trade.instrument}.")
+        return instrument
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -17,12 +17,14 @@ class Link:
 
     Args:
         timeout_s: deadline of connecting and of every statement.
+        settings: of the session, beside those that all have.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, settings: Mapping[str, str] = {}) -> None:
         check_url(url)
         self.url = url
         self._timeout_s = timeout_s
+        self._settings = settings
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
 
@@ -52,14 +54,16 @@ class Link:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self.url, self._timeout_s)
+            self._connection = await connect(self.url, self._timeout_s, self._settings)
         return self._connection
 
 
-async def connect(url: str, timeout_s: float) -> asyncpg.Connection:
+async def connect(
+    url: str, timeout_s: float, settings: Mapping[str, str] = {}
+) -> asyncpg.Connection:
     """A connection with our session settings; `timeout_s` also limits every statement."""
     connection = await asyncpg.connect(
-        url, timeout=timeout_s, command_timeout=timeout_s, server_settings=SESSION
+        url, timeout=timeout_s, command_timeout=timeout_s, server_settings={**SESSION, **settings}
     )
     await prepare(connection)
     return connection
@@ -78,3 +82,5 @@ SESSION = {
     "synchronous_commit": "on",
     "client_min_messages": "warning",
 }
+PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""For few statements that come again and again: planning one takes as long as carrying it out."""

@@ -32,6 +32,7 @@ from sepd.storage.audit import (
     state_body,
     transaction_body,
 )
+from sepd.storage.changes import apply_all, keys
 from sepd.storage.recent import Result, recent_of
 
 BUILT = "stream"  # source of candles that were built from quotes
@@ -170,33 +171,25 @@ class MemoryStore:
             mine.released = mine.account.newest_transaction_id
         self._chain(self._clock.now_ns(), account_id, "kill", reason.encode())
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
-        """Apply one broker transaction; False if this id had been applied before."""
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
+        """Apply broker transactions in this order, all or nothing; ids not applied before."""
         mine = self._of(account_id)
-        last = mine.account.last_transaction_id
-        if event.transaction_id <= last or event.transaction_id in mine.applied:
-            return False
-        open_trades = {
-            key: mine.trades[key]
-            for key in books.trade_keys(event)
-            if key in mine.trades and mine.trades[key].closed_ns is None
-        }
-        after = books.apply(
-            event, lines.Lines(mine.account, mine.orders, open_trades), self._trading_day
-        )
-        mine.applied.add(event.transaction_id)
-        last = books.contiguous(
-            after.account.last_transaction_id,
-            (number for number in mine.applied if number > last),
-        )
-        mine.applied = {number for number in mine.applied if number > last}
-        mine.account = msgspec.structs.replace(after.account, last_transaction_id=last)
-        if isinstance(event, OrderFilled) and event.pl + event.financing:
-            mine.results.append((event.transaction_id, event.time_ns, event.pl + event.financing))
-        mine.orders.update(after.orders)
-        mine.trades.update(after.trades)
-        self._chain(event.time_ns, account_id, "transaction", transaction_body(event))
-        return True
+        touched = ((key, mine.trades.get(key)) for key in keys(events).trades)
+        trades = {key: trade for key, trade in touched if trade and trade.closed_ns is None}
+        held = lines.Lines(mine.account, mine.orders, trades)
+        changes = apply_all(events, held, mine.applied, self._trading_day)
+        mine.account = changes.account
+        mine.applied.update(changes.ids)
+        mine.applied -= {n for n in mine.applied if n <= mine.account.last_transaction_id}
+        mine.orders.update(changes.orders)
+        mine.trades.update(changes.trades)
+        for event in changes.events:
+            if isinstance(event, OrderFilled) and (gain := event.pl + event.financing):
+                mine.results.append((event.transaction_id, event.time_ns, gain))
+            self._chain(event.time_ns, account_id, "transaction", transaction_body(event))
+        return changes.ids
 
     async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
         """Open the books of an account at `snapshot`; False if they were open already."""

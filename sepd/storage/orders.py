@@ -1,4 +1,9 @@
-"""Order intents, their states and the kill switch, committed with an audit row each."""
+"""Order intents, their states and the kill switch, committed with an audit row each.
+
+Each is one statement, so one round trip, and no lock is held while the server waits for us. Locks
+are taken in one order everywhere, the head of the audit chain last: leader, signal, orders,
+account, audit head.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import Clock
 from sepd.storage import rows
 from sepd.storage.audit import intent_body, state_body
-from sepd.storage.fencing import Fenced, hold_epoch
+from sepd.storage.fencing import Fenced
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
 
@@ -83,32 +88,33 @@ class OrderTables:
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
     ) -> None:
         """Commit a transition of one order. A settled order stays as it is (FILLED may close)."""
-        now_ns = self._clock.now_ns()
         body = state_body(intent_id, state, order_id, reason)
-        async with self._link.use() as connection, connection.transaction():
-            account_id = await connection.fetchval(QUERIES["account_of_order"], intent_id)
-            if account_id is None:
-                raise InvariantViolated(f"There is no order intent {intent_id}.")
-            await hold_epoch(connection, account_id, self.epoch)
-            changed = await connection.fetchval(
+        async with self._link.use() as connection:
+            epoch = await connection.fetchval(
                 QUERIES["record_order_state"],
                 intent_id,
                 state.value,
                 order_id,
                 reason,
-                now_ns,
+                self._clock.now_ns(),
                 self.epoch,
+                body,
             )
-            if changed:
-                await connection.execute(
-                    QUERIES["record_audit"], now_ns, account_id, "order_state", body
-                )
+        if epoch is None:
+            raise InvariantViolated(f"There is no order intent {intent_id}.")
+        if epoch != self.epoch:
+            raise Fenced(self.epoch)
 
     async def record_kill(self, account_id: str, reason: str) -> None:
         """Latch the kill switch with `reason`; an empty reason releases it."""
-        async with self._link.use() as connection, connection.transaction():
-            await hold_epoch(connection, account_id, self.epoch)
-            await connection.execute(QUERIES["record_kill"], account_id, reason)
-            await connection.execute(
-                QUERIES["record_audit"], self._clock.now_ns(), account_id, "kill", reason.encode()
+        async with self._link.use() as connection:
+            epoch = await connection.fetchval(
+                QUERIES["record_kill"],
+                account_id,
+                reason,
+                self._clock.now_ns(),
+                self.epoch,
+                reason.encode(),
             )
+        if epoch != self.epoch:
+            raise Fenced(self.epoch)

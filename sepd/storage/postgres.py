@@ -24,7 +24,7 @@ from sepd.storage.batch import BatchTables, CandleRows, QuoteRows, SignalRow
 from sepd.storage.blocks import Table, read_table
 from sepd.storage.faults import check_url, database_errors
 from sepd.storage.ledger import Ledger
-from sepd.storage.link import SESSION, Link, prepare
+from sepd.storage.link import PLAN_ONCE, SESSION, Link, prepare
 from sepd.storage.migrate import check_schema, load_migrations
 from sepd.storage.orders import OrderTables
 from sepd.storage.queries import QUERIES
@@ -60,8 +60,8 @@ class PostgresStore:
         self._url = url
         self._pool_size = pool
         self._timeout_s = timeout_s
-        self._sending = Link(url, timeout_s)
-        self._applying = Link(url, timeout_s)
+        self._sending = Link(url, timeout_s, PLAN_ONCE)
+        self._applying = Link(url, timeout_s, PLAN_ONCE)
         self._orders = OrderTables(self._sending, clock)
         self._ledger = Ledger(self._applying, instruments, trading_day, clock)
         self._writer = Writer(Link(url, timeout_s), BatchTables(instruments), queue_rows)
@@ -160,12 +160,13 @@ class PostgresStore:
         """Latch the kill switch with `reason`; an empty reason releases it."""
         await self._orders.record_kill(account_id, reason)
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
-        """Apply one broker transaction to orders, fills, positions and results, all or nothing.
-
-        False if this transaction id had been applied before.
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
+        """Apply broker transactions to orders, fills, positions and results, in this order, all
+        of them or nothing; the ids of those that had not been applied before.
         """
-        return await self._ledger.apply(account_id, event)
+        return await self._ledger.apply(account_id, events)
 
     async def record_baseline(self, account_id: str, snapshot: AccountSnapshot) -> bool:
         """Open the books of an account at `snapshot`; False if they were open already."""

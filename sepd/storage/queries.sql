@@ -55,9 +55,6 @@ RETURNING epoch
 -- name: epoch
 SELECT epoch FROM leaders WHERE account_id = $1
 
--- name: hold_epoch
-SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE
-
 -- name: commit_intent
 WITH leader AS MATERIALIZED (
     SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $2 FOR SHARE), 0) AS epoch
@@ -68,20 +65,23 @@ WITH leader AS MATERIALIZED (
     SELECT $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 'accepted'
     FROM leader WHERE epoch = $17
     ON CONFLICT (signal_id) DO UPDATE SET verdict = 'accepted'
+    RETURNING signal_id
 ), intent AS (
     INSERT INTO order_intents (intent_id, account_id, signal_id, purpose, pair, units, created_ns,
                                expires_ns, checkpoint, attempt, price_bound, stop_loss,
                                take_profit, trade_id, time_in_force, snapshot, epoch)
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
     FROM leader WHERE epoch = $17
+    RETURNING intent_id
 ), state AS (
     INSERT INTO orders (intent_id, account_id, state, updated_ns, epoch)
     SELECT $1, $2, 'INTENT', $7, $17 FROM leader WHERE epoch = $17
+    RETURNING intent_id
 ), head AS (
     UPDATE audit_head
     SET sequence = sequence + 1,
         hash = sepd_audit_hash(hash, sequence + 1, $7, $2, 'intent', $32)
-    FROM leader WHERE epoch = $17
+    FROM signal, intent, state
     RETURNING sequence, hash
 )
 INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
@@ -91,120 +91,184 @@ RETURNING sequence
 -- name: intent_exists
 SELECT EXISTS (SELECT FROM order_intents WHERE intent_id = $1 AND snapshot = $2)
 
--- name: record_audit
-WITH head AS (
+-- name: record_order_state
+WITH leader AS MATERIALIZED (
+    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = known.account_id FOR SHARE), 0)
+           AS epoch
+    FROM (SELECT account_id FROM orders WHERE intent_id = $1) AS known
+), moved AS (
+    UPDATE orders
+    SET state = $2, order_id = coalesce($3, order_id), reason = $4, updated_ns = $5, epoch = $6
+    FROM leader
+    WHERE leader.epoch = $6 AND intent_id = $1
+      AND state NOT IN ('REJECTED', 'CANCELLED', 'EXPIRED', 'CLOSED')
+      AND (state <> 'FILLED' OR $2 = 'CLOSED')
+    RETURNING account_id
+), head AS (
     UPDATE audit_head
     SET sequence = sequence + 1,
-        hash = sepd_audit_hash(hash, sequence + 1, $1, $2, $3, $4)
-    RETURNING sequence, hash
+        hash = sepd_audit_hash(hash, sequence + 1, $5, account_id, 'order_state', $7)
+    FROM moved
+    RETURNING sequence, account_id, hash
+), audited AS (
+    INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
+    SELECT sequence, $5, account_id, 'order_state', $7, hash FROM head
 )
-INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
-SELECT sequence, $1, $2, $3, $4, hash FROM head
-
--- name: record_order_state
-UPDATE orders
-SET state = $2, order_id = coalesce($3, order_id), reason = $4, updated_ns = $5, epoch = $6
-WHERE intent_id = $1
-  AND state NOT IN ('REJECTED', 'CANCELLED', 'EXPIRED', 'CLOSED')
-  AND (state <> 'FILLED' OR $2 = 'CLOSED')
-RETURNING true
-
--- name: account_of_order
-SELECT account_id FROM orders WHERE intent_id = $1
-
--- name: save_account
-INSERT INTO account_state (account_id, last_transaction_id, newest_transaction_id, balance, day,
-                           opening_balance, day_realized_pl, high_water, killed)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (account_id) DO UPDATE
-SET last_transaction_id = excluded.last_transaction_id,
-    newest_transaction_id = excluded.newest_transaction_id,
-    balance = excluded.balance,
-    day = excluded.day,
-    opening_balance = excluded.opening_balance,
-    day_realized_pl = excluded.day_realized_pl,
-    high_water = excluded.high_water
-
--- name: begin_apply
-WITH leader AS MATERIALIZED (
-    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE), 0) AS epoch
-), known AS (
-    SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,
-           day_realized_pl, high_water, killed
-    FROM account_state WHERE account_id = $1
-), saved AS (
-    INSERT INTO transactions (account_id, transaction_id, kind, time_ns, body, epoch)
-    SELECT $1, $2, $3, $4, $5, $6 FROM leader
-    WHERE epoch = $6 AND $2 > coalesce((SELECT last_transaction_id FROM known), 0)
-    ON CONFLICT DO NOTHING
-    RETURNING true
-)
-SELECT leader.epoch, EXISTS (SELECT FROM saved) AS saved, known.*
-FROM leader LEFT JOIN known ON true
-
--- name: transactions_after
-SELECT transaction_id FROM transactions
-WHERE account_id = $1 AND transaction_id > $2
-ORDER BY transaction_id
-
--- name: orders_touched
-SELECT o.intent_id, i.signal_id, i.purpose, i.pair, i.units, i.trade_id, o.state, o.order_id,
-       o.filled, o.reason
-FROM orders o JOIN order_intents i USING (intent_id)
-WHERE o.account_id = $1 AND (o.intent_id = ANY($2::text[]) OR o.order_id = $3)
-FOR UPDATE OF o
-
--- name: trades_touched
-SELECT trade_id, intent_id, signal_id, pair, initial_units, units, price, opened_ns, exit_value,
-       realized_pl, financing, commission
-FROM positions
-WHERE account_id = $1 AND trade_id = ANY($2::bigint[])
-FOR UPDATE
-
--- name: save_order
-UPDATE orders
-SET state = $2, order_id = $3, filled = $4, reason = $5, updated_ns = $6, epoch = $7
-WHERE intent_id = $1
-
--- name: save_fill
-INSERT INTO fills (account_id, transaction_id, order_id, intent_id, pair, units, price, reason,
-                   pl, financing, commission, balance, time_ns)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-
--- name: save_position
-INSERT INTO positions (account_id, trade_id, intent_id, signal_id, pair, initial_units, units,
-                       price, opened_ns, exit_value, realized_pl, financing, commission)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (account_id, trade_id) DO UPDATE
-SET units = excluded.units,
-    exit_value = excluded.exit_value,
-    realized_pl = excluded.realized_pl,
-    financing = excluded.financing,
-    commission = excluded.commission
-
--- name: drop_position
-DELETE FROM positions WHERE account_id = $1 AND trade_id = $2
-
--- name: save_result
-INSERT INTO trading_results (account_id, trade_id, pair, direction, entry_price, exit_price,
-                             profit_loss, units, realized_pl, financing, commission, opened,
-                             closed, intent_id, signal_id, exit_reason)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-ON CONFLICT (account_id, trade_id) DO UPDATE
-SET exit_price = excluded.exit_price,
-    profit_loss = excluded.profit_loss,
-    realized_pl = excluded.realized_pl,
-    financing = excluded.financing,
-    commission = excluded.commission,
-    closed = excluded.closed,
-    exit_reason = excluded.exit_reason
+SELECT epoch FROM leader
 
 -- name: record_kill
-INSERT INTO account_state AS known (account_id, killed) VALUES ($1, $2)
-ON CONFLICT (account_id) DO UPDATE
-SET killed = excluded.killed,
-    released_transaction_id = CASE WHEN excluded.killed = '' THEN known.newest_transaction_id
-                                   ELSE known.released_transaction_id END
+WITH leader AS MATERIALIZED (
+    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE), 0) AS epoch
+), latched AS (
+    INSERT INTO account_state AS known (account_id, killed)
+    SELECT $1, $2 FROM leader WHERE epoch = $4
+    ON CONFLICT (account_id) DO UPDATE
+    SET killed = excluded.killed,
+        released_transaction_id = CASE WHEN excluded.killed = '' THEN known.newest_transaction_id
+                                       ELSE known.released_transaction_id END
+    RETURNING account_id
+), head AS (
+    UPDATE audit_head
+    SET sequence = sequence + 1,
+        hash = sepd_audit_hash(hash, sequence + 1, $3, $1, 'kill', $5)
+    FROM latched
+    RETURNING sequence, hash
+), audited AS (
+    INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
+    SELECT sequence, $3, $1, 'kill', $5, hash FROM head
+)
+SELECT epoch FROM leader
+
+-- name: read_books
+WITH held AS (
+    SELECT trade_id, intent_id, signal_id, pair AS instrument, initial_units, units, price,
+           opened_ns, exit_value, realized_pl, financing, commission
+    FROM positions
+    WHERE account_id = $1 AND trade_id = ANY($2::bigint[])
+), named AS (
+    SELECT unnest($3::text[]) COLLATE "C" AS intent_id
+    UNION SELECT intent_id FROM held
+    UNION SELECT intent_id FROM orders WHERE account_id = $1 AND order_id = ANY($4::bigint[])
+), touched AS (
+    SELECT o.intent_id, i.signal_id, i.purpose, i.pair AS instrument, i.units, o.state,
+           o.order_id, o.filled, o.reason, i.trade_id, o.xmin::text AS version
+    FROM named JOIN orders o USING (intent_id) JOIN order_intents i USING (intent_id)
+    WHERE o.account_id = $1
+)
+SELECT coalesce(leaders.epoch, 0) AS epoch, books.xmin::text AS version, last_transaction_id,
+       newest_transaction_id, balance, day, opening_balance, day_realized_pl, high_water, killed,
+       (SELECT coalesce(json_agg(held), '[]') FROM held) AS trades,
+       (SELECT coalesce(json_agg(touched), '[]') FROM touched) AS orders,
+       ARRAY(SELECT transaction_id FROM transactions AS known
+             WHERE known.account_id = $1 AND transaction_id > last_transaction_id) AS applied
+FROM (VALUES ($1)) AS asked (account_id)
+LEFT JOIN leaders USING (account_id)
+LEFT JOIN account_state AS books USING (account_id)
+
+-- name: save_books
+WITH RECURSIVE leader AS MATERIALIZED (
+    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $1 FOR SHARE), 0) AS epoch
+), unmoved AS MATERIALIZED (
+    SELECT count(*) AS count FROM (
+        SELECT FROM jsonb_to_recordset($4) AS read (intent_id text, version text)
+        JOIN orders USING (intent_id)
+        WHERE orders.xmin::text = version
+        FOR UPDATE OF orders
+    ) AS locked
+), books AS (
+    INSERT INTO account_state (account_id, last_transaction_id, newest_transaction_id, balance,
+                               day, opening_balance, day_realized_pl, high_water, killed)
+    SELECT $1, last_transaction_id, newest_transaction_id, balance, day, opening_balance,
+           day_realized_pl, high_water, killed
+    FROM leader, unmoved, jsonb_populate_record(NULL::account_state, $5)
+    WHERE leader.epoch = $2 AND unmoved.count = jsonb_array_length($4)
+    ON CONFLICT (account_id) DO UPDATE
+    SET last_transaction_id = excluded.last_transaction_id,
+        newest_transaction_id = excluded.newest_transaction_id,
+        balance = excluded.balance,
+        day = excluded.day,
+        opening_balance = excluded.opening_balance,
+        day_realized_pl = excluded.day_realized_pl,
+        high_water = excluded.high_water
+    WHERE account_state.xmin::text = $3
+    RETURNING account_id
+), known AS (
+    INSERT INTO transactions (account_id, transaction_id, kind, time_ns, body, epoch)
+    SELECT account_id, event.id, event.kind, event.time_ns,
+           convert_from(event.body, 'UTF8')::jsonb, $2
+    FROM books, unnest($6::bigint[], $7::text[], $8::bigint[], $9::bytea[])
+         AS event (id, kind, time_ns, body)
+    RETURNING true
+), moved AS (
+    UPDATE orders
+    SET state = new.state, order_id = new.order_id, filled = new.filled, reason = new.reason,
+        updated_ns = new.updated_ns, epoch = $2
+    FROM books, jsonb_populate_recordset(NULL::orders, $10) AS new
+    WHERE orders.intent_id = new.intent_id
+    RETURNING true
+), filled AS (
+    INSERT INTO fills (account_id, transaction_id, order_id, intent_id, pair, units, price, reason,
+                       pl, financing, commission, balance, time_ns)
+    SELECT books.account_id, transaction_id, order_id, intent_id, pair, units, price, reason,
+           pl, financing, commission, balance, time_ns
+    FROM books, jsonb_populate_recordset(NULL::fills, $11)
+    RETURNING true
+), held AS (
+    INSERT INTO positions (account_id, trade_id, intent_id, signal_id, pair, initial_units, units,
+                           price, opened_ns, exit_value, realized_pl, financing, commission)
+    SELECT books.account_id, trade_id, intent_id, signal_id, pair, initial_units, units,
+           price, opened_ns, exit_value, realized_pl, financing, commission
+    FROM books, jsonb_populate_recordset(NULL::positions, $12)
+    ON CONFLICT (account_id, trade_id) DO UPDATE
+    SET units = excluded.units,
+        exit_value = excluded.exit_value,
+        realized_pl = excluded.realized_pl,
+        financing = excluded.financing,
+        commission = excluded.commission
+    RETURNING true
+), closed AS (
+    DELETE FROM positions USING books
+    WHERE positions.account_id = books.account_id AND trade_id = ANY($13::bigint[])
+    RETURNING true
+), earned AS (
+    INSERT INTO trading_results (account_id, trade_id, pair, direction, entry_price, exit_price,
+                                 profit_loss, units, realized_pl, financing, commission, opened,
+                                 closed, intent_id, signal_id, exit_reason)
+    SELECT books.account_id, trade_id, pair, direction, entry_price, exit_price, profit_loss, units,
+           realized_pl, financing, commission, opened, closed, intent_id, signal_id, exit_reason
+    FROM books, jsonb_populate_recordset(NULL::trading_results, $14)
+    ON CONFLICT (account_id, trade_id) DO UPDATE
+    SET exit_price = excluded.exit_price,
+        profit_loss = excluded.profit_loss,
+        realized_pl = excluded.realized_pl,
+        financing = excluded.financing,
+        commission = excluded.commission,
+        closed = excluded.closed,
+        exit_reason = excluded.exit_reason
+    RETURNING true
+), written AS MATERIALIZED (
+    SELECT (SELECT count(*) FROM known) + (SELECT count(*) FROM moved)
+           + (SELECT count(*) FROM filled) + (SELECT count(*) FROM held)
+           + (SELECT count(*) FROM closed) + (SELECT count(*) FROM earned) AS rows
+    FROM books
+), head AS MATERIALIZED (
+    SELECT sequence, hash FROM written, audit_head WHERE one FOR UPDATE OF audit_head
+), chain AS (
+    SELECT 0 AS place, sequence, hash FROM head
+    UNION ALL
+    SELECT place + 1, sequence + 1,
+           sepd_audit_hash(hash, sequence + 1, ($8::bigint[])[place + 1], $1, 'transaction',
+                           ($9::bytea[])[place + 1])
+    FROM chain WHERE place < cardinality($6::bigint[])
+), audited AS (
+    INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
+    SELECT sequence, ($8::bigint[])[place], $1, 'transaction', ($9::bytea[])[place], hash
+    FROM chain WHERE place > 0
+), advanced AS (
+    UPDATE audit_head SET sequence = chain.sequence, hash = chain.hash
+    FROM chain WHERE one AND place = cardinality($6::bigint[])
+)
+SELECT epoch, EXISTS (SELECT FROM books) AS saved FROM leader
 
 -- name: account
 SELECT last_transaction_id, newest_transaction_id, balance, day, opening_balance,

@@ -113,7 +113,7 @@ def stored_position(row: Row) -> StoredPosition:
 
 
 def account_line(row: Row | None) -> Account:
-    """A row of `account` or `begin_apply`; none is an account that nothing is known of."""
+    """A row of `account` or `read_books`; none is an account that nothing is known of."""
     if row is None or row["last_transaction_id"] is None:
         return Account()
     day = DayLedger(row["day"], row["opening_balance"], row["day_realized_pl"], row["high_water"])
@@ -126,92 +126,67 @@ def account_line(row: Row | None) -> Account:
     )
 
 
-def account_row(account_id: str, line: Account) -> tuple[object, ...]:
-    """Parameters of `save_account`."""
+def account_row(line: Account) -> dict[str, object]:
+    """Columns of `account_state`."""
     day = line.day or DayLedger("", Decimal(0), Decimal(0), Decimal(0))
-    return (
-        account_id,
-        line.last_transaction_id,
-        line.newest_transaction_id,
-        line.balance,
-        day.day,
-        day.opening_balance,
-        day.realized_pl,
-        day.high_water,
-        line.killed,
-    )
+    return {
+        "last_transaction_id": line.last_transaction_id,
+        "newest_transaction_id": line.newest_transaction_id,
+        "balance": line.balance,
+        "day": day.day,
+        "opening_balance": day.opening_balance,
+        "day_realized_pl": day.realized_pl,
+        "high_water": day.high_water,
+        "killed": line.killed,
+    }
 
 
-def order_line(row: Row) -> Order:
-    """A row of `orders_touched`."""
-    return Order(
-        intent_id=row["intent_id"],
-        signal_id=row["signal_id"],
-        purpose=Purpose(row["purpose"]),
-        instrument=row["pair"],
-        units=row["units"],
-        state=OrderState(row["state"]),
-        order_id=row["order_id"],
-        filled=row["filled"],
-        reason=row["reason"],
-        trade_id=row["trade_id"],
-    )
+def order_row(order: Order, updated_ns: int) -> dict[str, object]:
+    """Columns of `orders` that a transaction changes."""
+    return {
+        "intent_id": order.intent_id,
+        "state": order.state,
+        "order_id": order.order_id,
+        "filled": order.filled,
+        "reason": order.reason,
+        "updated_ns": updated_ns,
+    }
 
 
-def trade_line(row: Row) -> Trade:
-    """A row of `trades_touched`."""
-    return Trade(
-        trade_id=row["trade_id"],
-        intent_id=row["intent_id"],
-        signal_id=row["signal_id"],
-        instrument=row["pair"],
-        initial_units=row["initial_units"],
-        units=row["units"],
-        price=row["price"],
-        opened_ns=row["opened_ns"],
-        exit_value=row["exit_value"],
-        realized_pl=row["realized_pl"],
-        financing=row["financing"],
-        commission=row["commission"],
-    )
+def position_row(trade: Trade) -> dict[str, object]:
+    """Columns of `positions`."""
+    return {
+        "trade_id": trade.trade_id,
+        "intent_id": trade.intent_id,
+        "signal_id": trade.signal_id,
+        "pair": trade.instrument,
+        "initial_units": trade.initial_units,
+        "units": trade.units,
+        "price": trade.price,
+        "opened_ns": trade.opened_ns,
+        "exit_value": trade.exit_value,
+        "realized_pl": trade.realized_pl,
+        "financing": trade.financing,
+        "commission": trade.commission,
+    }
 
 
-def position_row(account_id: str, trade: Trade) -> tuple[object, ...]:
-    """Parameters of `save_position`."""
-    return (
-        account_id,
-        trade.trade_id,
-        trade.intent_id,
-        trade.signal_id,
-        trade.instrument,
-        trade.initial_units,
-        trade.units,
-        trade.price,
-        trade.opened_ns,
-        trade.exit_value,
-        trade.realized_pl,
-        trade.financing,
-        trade.commission,
-    )
-
-
-def fill_row(account_id: str, fill: OrderFilled) -> tuple[object, ...]:
-    """Parameters of `save_fill`."""
-    return (
-        account_id,
-        fill.transaction_id,
-        fill.order_id,
-        fill.client_order_id,
-        fill.instrument,
-        fill.units,
-        fill.price,
-        fill.reason,
-        fill.pl,
-        fill.financing,
-        fill.commission,
-        fill.balance,
-        fill.time_ns,
-    )
+def fill_row(fill: OrderFilled) -> dict[str, object]:
+    """Columns of `fills`."""
+    return {
+        "transaction_id": fill.transaction_id,
+        "order_id": fill.order_id,
+        "intent_id": fill.client_order_id,
+        "pair": fill.instrument,
+        "units": fill.units,
+        "price": fill.price,
+        "reason": fill.reason,
+        "pl": fill.pl,
+        "financing": fill.financing,
+        "commission": fill.commission,
+        "balance": fill.balance,
+        "time_ns": fill.time_ns,
+    }
 
 
 def candle(instrument: str, granularity: Granularity, row: Sequence[Any]) -> Candle:
@@ -219,26 +194,25 @@ def candle(instrument: str, granularity: Granularity, row: Sequence[Any]) -> Can
     return Candle(instrument, granularity, to_ns(row[0]), *row[1:])
 
 
-def result_row(account_id: str, trade: Trade, instrument: Instrument) -> tuple[object, ...]:
-    """Parameters of `save_result`; prices become decimals here."""
-    return (
-        account_id,
-        trade.trade_id,
-        trade.instrument,
-        "BUY" if trade.initial_units > 0 else "SELL",
-        instrument.to_price(trade.price),
-        _exit_price(trade, instrument),
-        trade.profit_loss,
-        trade.initial_units,
-        trade.realized_pl,
-        trade.financing,
-        trade.commission,
-        to_datetime(trade.opened_ns),
-        None if trade.closed_ns is None else to_datetime(trade.closed_ns),
-        trade.intent_id,
-        trade.signal_id,
-        trade.exit_reason,
-    )
+def result_row(trade: Trade, instrument: Instrument) -> dict[str, object]:
+    """Columns of `trading_results`; prices become decimals here."""
+    return {
+        "trade_id": trade.trade_id,
+        "pair": trade.instrument,
+        "direction": "BUY" if trade.initial_units > 0 else "SELL",
+        "entry_price": instrument.to_price(trade.price),
+        "exit_price": _exit_price(trade, instrument),
+        "profit_loss": trade.profit_loss,
+        "units": trade.initial_units,
+        "realized_pl": trade.realized_pl,
+        "financing": trade.financing,
+        "commission": trade.commission,
+        "opened": to_datetime(trade.opened_ns),
+        "closed": None if trade.closed_ns is None else to_datetime(trade.closed_ns),
+        "intent_id": trade.intent_id,
+        "signal_id": trade.signal_id,
+        "exit_reason": trade.exit_reason,
+    }
 
 
 def _exit_price(trade: Trade, instrument: Instrument) -> Decimal | None:

@@ -122,7 +122,7 @@ async def test_a_followed_leader_cannot_write(database_url: str) -> None:
         for refused in (
             old.commit_intent(make_entry(signal), signal, b"risk"),
             old.record_order_state(INTENT.id, OrderState.SENT, None, ""),
-            old.apply_account_event(ACCOUNT, OtherTransaction(1, NOON, "X")),
+            old.apply_account_events(ACCOUNT, [OtherTransaction(1, NOON, "X")]),
             old.record_kill(ACCOUNT, "no"),
             old.record_baseline(ACCOUNT, snapshot),
         ):

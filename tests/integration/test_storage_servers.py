@@ -50,7 +50,7 @@ async def test_older_servers_do_as_well(programs: Path, tmp_path: Path) -> None:
         signal = make_signal(1)
         await store.commit_intent(make_entry(signal), signal, b"risk")
         event = BalanceChanged(1, NOON, "TRANSFER_FUNDS", Decimal(5), Decimal(5))
-        assert await store.apply_account_event(ACCOUNT, event)
+        assert await store.apply_account_events(ACCOUNT, [event]) == (1,)
         await store.record_events(quotes(0, 10))
         await store.flush()
         totals = await store.totals(ACCOUNT)

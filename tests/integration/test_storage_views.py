@@ -167,20 +167,15 @@ async def test_daily_performance_sums_closed_trades(
         pl, opened, closed = Decimal(text), 10 * number + 1, 10 * number + 2
         balance += pl
         units, zero = Decimal(100), Decimal(0)
-        await store.apply_account_event(
-            ACCOUNT,
-            OrderFilled(
-                opened, NOON, opened, "EUR_USD", units, 100, "MARKET_ORDER", zero, zero, zero,
-                balance - pl, opened=TradeOpen(opened, units, 100),
-            ),
+        entry = OrderFilled(
+            opened, NOON, opened, "EUR_USD", units, 100, "MARKET_ORDER", zero, zero, zero,
+            balance - pl, opened=TradeOpen(opened, units, 100),
         )  # fmt: skip
-        await store.apply_account_event(
-            ACCOUNT,
-            OrderFilled(
-                closed, NOON + number // 2 * DAY, closed, "EUR_USD", -units, 105, "STOP_LOSS_ORDER",
-                pl, zero, zero, balance, closed=(TradeReduce(opened, -units, 105, pl),),
-            ),
+        stop = OrderFilled(
+            closed, NOON + number // 2 * DAY, closed, "EUR_USD", -units, 105, "STOP_LOSS_ORDER",
+            pl, zero, zero, balance, closed=(TradeReduce(opened, -units, 105, pl),),
         )  # fmt: skip
+        await store.apply_account_events(ACCOUNT, [entry, stop])
     await refresh(connection, NOW)
     rows = await connection.fetch(
         "SELECT trades, winners, profit_loss FROM daily_performance ORDER BY day"

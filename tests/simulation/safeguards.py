@@ -115,9 +115,9 @@ def timed(**changes: float) -> Callable[..., None]:
     return init
 
 
-def next_of_any(self: Sequencer) -> AccountEvent | None:
-    """The oldest event held, whatever is missing before it."""
-    return self._held[self._ids[0]] if self._ids else None
+def ready_of_any(self: Sequencer, maximum: int) -> list[AccountEvent]:
+    """The oldest events held, whatever is missing before them."""
+    return [self._held[number] for number in sorted(self._ids)[:maximum]]
 
 
 async def take_any(self: TransactionFeed, events: Sequence[Any]) -> None:
@@ -129,25 +129,27 @@ async def take_any(self: TransactionFeed, events: Sequence[Any]) -> None:
 
 async def apply_once(self: Transactions) -> None:
     """What the store does not take at once is given up."""
-    while event := self._events.next():
+    while events := self._events.ready(1):
         with suppress(TransientError):
-            await self._store.apply_account_event(self._broker.account_id, event)
-        self._events.advance(event)
-        self._booked(event)
+            await self._store.apply_account_events(self._broker.account_id, events)
+        self._events.advance(events[0])
+        self._booked(events[0])
         await self.moved()
 
 
-async def apply_twice(self: Content, account_id: str, event: AccountEvent) -> bool:
+async def apply_twice(
+    self: Content, account_id: str, events: Sequence[AccountEvent]
+) -> tuple[int, ...]:
     """A store that does not look at what it has applied."""
     books = self._of(account_id)
-    books.applied.discard(event.transaction_id)
+    books.applied.difference_update(event.transaction_id for event in events)
     account = books.account
-    if event.transaction_id <= account.last_transaction_id:
-        books.account = replace(account, last_transaction_id=event.transaction_id - 1)
-    return await APPLY(self, account_id, event)
+    if events[0].transaction_id <= account.last_transaction_id:
+        books.account = replace(account, last_transaction_id=events[0].transaction_id - 1)
+    return await APPLY(self, account_id, events)
 
 
-APPLY = Content.apply_account_event
+APPLY = Content.apply_account_events
 
 
 def take_all(self: Producer, quote: Quote) -> Verdict:
@@ -280,13 +282,13 @@ OFF: dict[str, Substitutions] = {
     # the account's record
     "transactions are applied in order, without a hole": {
         "sepd.feed.transactions.TransactionFeed._take": take_any,
-        "sepd.execution.sequencer.Sequencer.next": next_of_any,
+        "sepd.execution.sequencer.Sequencer.ready": ready_of_any,
     },
     "what the store does not take is tried again": {
         "sepd.execution.transactions.Transactions._apply": apply_once
     },
     "no transaction is applied twice": {
-        "sepd.simulation.store.Content.apply_account_event": apply_twice
+        "sepd.simulation.store.Content.apply_account_events": apply_twice
     },
     "recovery applies what was missed": {"sepd.node.recover": recover_blindly},
     # prices

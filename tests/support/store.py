@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from decimal import Decimal
 
 from sepd.clock import EventClock
@@ -45,11 +46,13 @@ class FaultyStore(MemoryStore):
             raise TransientError("The database did not answer in time.")
         await super().record_order_state(intent_id, state, order_id, reason)
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
         """Apply, or fail as told."""
         if self.apply_faults and self.apply_faults.popleft():
             raise TransientError("The database did not answer in time.")
-        return await super().apply_account_event(account_id, event)
+        return await super().apply_account_events(account_id, events)
 
     @property
     def last(self) -> int:

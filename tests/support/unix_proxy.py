@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,7 @@ class UnixProxy:
     instead of the server's reply the client sees the line break. `cut()` breaks every line now.
     With `hold_reply_to` set, the reply to the next request that matches waits for `release()`;
     `held` is that request once it has come.
+    `meanwhile` is awaited before each reply is passed on, as if the client had been frozen.
     """
 
     def __init__(self, listen: Path, upstream: Path) -> None:
@@ -25,6 +27,7 @@ class UnixProxy:
         self.hold_reply_to: re.Pattern[bytes] | None = None
         self.held: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self._listen = listen
         self._upstream = upstream
         self._lines: set[StreamWriter] = set()
@@ -94,6 +97,8 @@ class UnixProxy:
                 break
             if holding.is_set():
                 await self._released.wait()
+            if self.meanwhile:
+                await self.meanwhile()
             answer.write(data)
             await answer.drain()
         answer.transport.abort()

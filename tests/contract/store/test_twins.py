@@ -76,6 +76,8 @@ class Twins(RuleBasedStateMachine):
         self.transaction_id = 0
         self.seen: list[AccountEvent] = []
         self.late: list[AccountEvent] = []
+        self.waiting: list[AccountEvent] = []
+        self.together = 1
         self.run(execute(self.server, f"CREATE DATABASE {self.database} TEMPLATE {TEMPLATE}"))
         self.postgres = self.open()
 
@@ -106,8 +108,20 @@ class Twins(RuleBasedStateMachine):
         assert answers[0] == answers[1], (name, arguments)
 
     def deliver(self, event: AccountEvent) -> None:
-        self.both("apply_account_event", ACCOUNT, event)
-        self.seen.append(event)
+        """Let both apply it, alone or with others that come with it."""
+        self.waiting.append(event)
+        if len(self.waiting) >= self.together:
+            self.apply_waiting()
+
+    def apply_waiting(self) -> None:
+        self.both("apply_account_events", ACCOUNT, self.waiting)
+        self.seen += self.waiting
+        self.waiting = []
+
+    @rule(together=st.integers(1, 6))
+    def come_together(self, together: int) -> None:
+        self.together = together
+        self.apply_waiting()
 
     def next_id(self) -> int:
         self.transaction_id += 1
@@ -245,8 +259,8 @@ class Twins(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def deliver_again(self, data: st.DataObject) -> None:
-        if self.seen:
-            self.deliver(data.draw(st.sampled_from(self.seen)))
+        if self.seen or self.waiting:
+            self.deliver(data.draw(st.sampled_from([*self.seen, *self.waiting])))
 
     @rule(trades=st.integers(0, 2))
     def open_books(self, trades: int) -> None:

@@ -39,8 +39,8 @@ SABOTAGES = (
     Sabotage(
         "events apply out of order",
         "execution/sequencer.py",
-        "if number == self.applied + 1 or number <= self._complete_to:",
-        "if True:",
+        "if number > last + 1 and number > self._complete_to:",
+        "if False:",
     ),
     Sabotage(
         "no quiet window",
@@ -184,7 +184,7 @@ SABOTAGES = (
     Sabotage(
         "recovery skips what was missed",
         "execution/reconcile.py",
-        "await store.apply_account_event(broker.account_id, event)",
+        "await store.apply_account_events(broker.account_id, batch)",
         "pass",
     ),
     Sabotage(

@@ -13,11 +13,13 @@ def rows(*numbers: int) -> list[AccountEvent]:
     return [OtherTransaction(number, 0, "X") for number in numbers]
 
 
-def take(events: Sequencer) -> list[int]:
+def take(events: Sequencer, maximum: int = 3) -> list[int]:
     taken = []
-    while event := events.next():
-        events.advance(event)
-        taken.append(event.transaction_id)
+    while batch := events.ready(maximum):
+        assert len(batch) <= maximum
+        for event in batch:
+            events.advance(event)
+            taken.append(event.transaction_id)
     return taken
 
 
@@ -36,6 +38,28 @@ def test_a_complete_read_shows_that_a_hole_is_empty() -> None:
     events.offer(rows(15))
     events.complete(rows(12, 14))
     assert take(events) == [12, 14, 15]
+
+
+def test_what_comes_while_a_batch_is_applied_waits_for_the_next() -> None:
+    events = Sequencer(10)
+    events.offer(rows(11, 12))
+    batch = events.ready(9)
+    events.offer(rows(13, 11))
+    for event in batch:
+        events.advance(event)
+    assert events.applied == 12
+    assert take(events) == [13]
+
+
+def test_what_comes_late_out_of_a_hole_known_to_be_empty_is_dropped() -> None:
+    events = Sequencer(10)
+    events.complete(rows(12))
+    batch = events.ready(9)
+    events.offer(rows(11))
+    for event in batch:
+        events.advance(event)
+    assert take(events) == []
+    assert not events.behind
 
 
 def test_a_heartbeat_tells_of_what_was_missed() -> None:

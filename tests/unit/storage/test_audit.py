@@ -27,7 +27,7 @@ async def filled() -> MemoryStore:
     store = MemoryStore(trading_day=lambda _: "d", clock=EventClock(NOON))
     await store.commit_intent(INTENT, make_signal(1), b"risk")
     await store.record_order_state(INTENT.id, OrderState.EXPIRED, None, "expired")
-    await store.apply_account_event(ACCOUNT, OtherTransaction(1, NOON + 5, "X"))
+    await store.apply_account_events(ACCOUNT, [OtherTransaction(1, NOON + 5, "X")])
     await store.record_kill(ACCOUNT, "operator")
     return store
 
@@ -52,7 +52,7 @@ async def test_what_is_refused_leaves_no_row() -> None:
     with pytest.raises(InvariantViolated, match="no order intent"):
         await store.record_order_state("unheard-of", OrderState.SENT, None, "")
     await store.record_order_state(INTENT.id, OrderState.SENT, None, "")
-    await store.apply_account_event(ACCOUNT, OtherTransaction(1, NOON, "X"))
+    await store.apply_account_events(ACCOUNT, [OtherTransaction(1, NOON, "X")])
     assert store.audit == before
 
 
