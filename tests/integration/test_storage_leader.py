@@ -139,3 +139,20 @@ async def test_a_followed_leader_cannot_write(database_url: str) -> None:
     kinds = await connection.fetch("SELECT kind FROM audit_log ORDER BY sequence")
     await connection.close()
     assert [kind for (kind,) in kinds] == ["intent", "order_state"]
+
+
+async def test_a_leader_that_is_followed_while_it_applies_writes_nothing(
+    postgres_line: tuple[UnixProxy, str], database_url: str
+) -> None:
+    line, url = postgres_line
+    first, second = lock_at(database_url), lock_at(database_url)
+    async with store_at(url) as old:
+        old.lead(await first.acquire())
+        await old.apply_account_events(ACCOUNT, [OtherTransaction(1, NOON, "X")])
+        await first.release()
+        line.meanwhile = second.acquire  # the books are read, and not yet written
+        with pytest.raises(InvariantViolated, match="epoch 1 is over"):
+            await old.apply_account_events(ACCOUNT, [OtherTransaction(2, NOON, "X")])
+        line.meanwhile = None
+        assert (await old.load_state(ACCOUNT)).last_transaction_id == 1
+        await second.release()

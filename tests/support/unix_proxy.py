@@ -17,8 +17,7 @@ class UnixProxy:
     With `lose_reply_to` set, the next request that contains these bytes reaches the server, and
     instead of the server's reply the client sees the line break. `cut()` breaks every line now.
     With `hold_reply_to` set, the reply to the next request that matches waits for `release()`;
-    `held` is that request once it has come.
-    `meanwhile` is awaited before each reply is passed on, as if the client had been frozen.
+    `held` is that request once it has come. `meanwhile` is awaited before each reply is passed on, as if the client had been frozen.
     """
 
     def __init__(self, listen: Path, upstream: Path) -> None:
@@ -27,7 +26,7 @@ class UnixProxy:
         self.hold_reply_to: re.Pattern[bytes] | None = None
         self.held: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
-        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
         self._listen = listen
         self._upstream = upstream
         self._lines: set[StreamWriter] = set()
