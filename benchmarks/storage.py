@@ -26,6 +26,7 @@ import psutil
 import uvloop
 
 from sepd.clock import EventClock
+from sepd.domain.account import AccountEvent, OrderAccepted, OrderFilled, TradeOpen
 from sepd.domain.event import MarketEvent
 from sepd.domain.market import Candle, Granularity, Instrument, Quote
 from sepd.domain.order import OrderIntent, Purpose
@@ -177,6 +178,21 @@ def intent(number: int) -> OrderIntent:
     )  # fmt: skip
 
 
+def entry(number: int) -> list[AccountEvent]:
+    """The four rows of a filled entry: order, fill, take profit, stop."""
+    first, name, zero = 4 * number + 1, intent(number).id, Decimal(0)
+    opened = TradeOpen(first + 1, Decimal(1000), 110_000)
+    return [
+        OrderAccepted(first, START, "MARKET_ORDER", "CLIENT_ORDER", client_order_id=name),
+        OrderFilled(
+            first + 1, START, first, PAIR.name, Decimal(1000), 110_000, "MARKET_ORDER", zero, zero,
+            zero, Decimal(100_000), name, opened=opened,
+        ),
+        OrderAccepted(first + 2, START, "TAKE_PROFIT_ORDER", "ON_FILL"),
+        OrderAccepted(first + 3, START, "STOP_LOSS_ORDER", "ON_FILL"),
+    ]  # fmt: skip
+
+
 async def durable_commit(url: str) -> dict[str, float]:
     """A bare one-row commit on the same disk, to compare with."""
     connection = await asyncpg.connect(url)
@@ -220,6 +236,9 @@ async def measure_store(
     async def commit(number: int) -> None:
         await store.commit_intent(intent(number), signal(number), b'{"risk": 1}')
 
+    async def apply(number: int) -> None:
+        await store.apply_account_events("bench", entry(number))
+
     recorded = await record_ticks(store, ticks)
     await year(0)
     await commit(-1)
@@ -228,6 +247,7 @@ async def measure_store(
             "year_of_m1": await timed(year, 50),
             "bare_commit": await durable_commit(url),
             "commit_intent": await timed(commit, 1_000),
+            "apply_entry": await timed(apply, 1_000),
         }
     return {
         "import_candles": {

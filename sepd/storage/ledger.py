@@ -24,7 +24,7 @@ from sepd.storage.lines import Lines, Order, Trade
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
 
-ATTEMPTS = 5
+ATTEMPTS = 20
 
 
 class Books(Struct, frozen=True):

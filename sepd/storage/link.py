@@ -82,5 +82,6 @@ SESSION = {
     "synchronous_commit": "on",
     "client_min_messages": "warning",
 }
-PLAN_ONCE = {"plan_cache_mode": "force_generic_plan"}
-"""For few statements that come again and again: planning one takes as long as carrying it out."""
+BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+"""For a few long statements that find every row by its key: planning one takes as long as carrying
+it out, and a plan made while a table was small must do when it has grown."""

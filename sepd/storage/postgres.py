@@ -24,7 +24,7 @@ from sepd.storage.batch import BatchTables, CandleRows, QuoteRows, SignalRow
 from sepd.storage.blocks import Table, read_table
 from sepd.storage.faults import check_url, database_errors
 from sepd.storage.ledger import Ledger
-from sepd.storage.link import PLAN_ONCE, SESSION, Link, prepare
+from sepd.storage.link import BY_KEY, SESSION, Link, prepare
 from sepd.storage.migrate import check_schema, load_migrations
 from sepd.storage.orders import OrderTables
 from sepd.storage.queries import QUERIES
@@ -60,8 +60,8 @@ class PostgresStore:
         self._url = url
         self._pool_size = pool
         self._timeout_s = timeout_s
-        self._sending = Link(url, timeout_s, PLAN_ONCE)
-        self._applying = Link(url, timeout_s, PLAN_ONCE)
+        self._sending = Link(url, timeout_s, BY_KEY)
+        self._applying = Link(url, timeout_s, BY_KEY)
         self._orders = OrderTables(self._sending, clock)
         self._ledger = Ledger(self._applying, instruments, trading_day, clock)
         self._writer = Writer(Link(url, timeout_s), BatchTables(instruments), queue_rows)

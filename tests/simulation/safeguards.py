@@ -325,7 +325,7 @@ OFF: dict[str, Substitutions] = {
 
 CAUGHT_AT: dict[str, int] = {
     "intent is committed before it is sent": 0,
-    "an entry that expired is not sent": 94,
+    "an entry that expired is not sent": 25,
     "no entry is decided while killed": 9,
     "the kill switch survives a restart": 52,
     "only the leader sends": 21,
@@ -338,7 +338,7 @@ CAUGHT_AT: dict[str, int] = {
     "orders of a dead process are resolved": 0,
     "an intent under way counts as held": 11,
     "every request has a deadline": 4,
-    "transactions are applied in order, without a hole": 19,
+    "transactions are applied in order, without a hole": 109,
     "recovery applies what was missed": 0,
     "an interruption is repaired": 0,
     "an unreadable price line ends the stream": 0,

@@ -17,7 +17,8 @@ class UnixProxy:
     With `lose_reply_to` set, the next request that contains these bytes reaches the server, and
     instead of the server's reply the client sees the line break. `cut()` breaks every line now.
     With `hold_reply_to` set, the reply to the next request that matches waits for `release()`;
-    `held` is that request once it has come. `meanwhile` is awaited before each reply is passed on, as if the client had been frozen.
+    `held` is that request once it has come. `meanwhile` is awaited before each reply is passed on,
+    as if the client had been frozen.
     """
 
     def __init__(self, listen: Path, upstream: Path) -> None:

@@ -74,7 +74,7 @@ async def trade(store: Store) -> list[Recent]:
         fill(17, NOON + 120 * MINUTE, name=names[3], pair="EUR_USD"),
         fill(18, NOON + 999 * MINUTE, name="", pair="EUR_USD"),
     ):
-        await store.apply_account_event(ACCOUNT, event)
+        await store.apply_account_events(ACCOUNT, [event])
     said.append((await store.load_state(ACCOUNT)).recent)
     await store.record_kill(ACCOUNT, "operator")
     await store.record_kill(ACCOUNT, "")

@@ -174,7 +174,7 @@ class Lives(RuleBasedStateMachine):
             opened,
             closed=closed,
         )
-        self.runner.run(self.store.apply_account_event(ACCOUNT, event))
+        self.runner.run(self.store.apply_account_events(ACCOUNT, [event]))
         self.lived.apply(event)
 
     @rule()
