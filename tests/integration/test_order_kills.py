@@ -1,9 +1,10 @@
 """SIGKILL at every step of the order path, on real processes, PostgreSQL and the venue.
 
 A process trades a plan, is killed at a failpoint, and is started again until the plan is through.
-Then the broker's record is read from its beginning: no intent became two orders, and store and
-broker agree to the last digit. `SEPD_KILLS=N` kills N times at every failpoint, every other time
-at its second pass where there is one.
+Whenever a process ended, every open trade has a stop at the broker. Then the broker's record is
+read from its beginning: no intent became two orders, store and broker agree to the last digit, and
+the audit chain is whole and holds every transaction once. `SEPD_KILLS=N` kills N times at every
+failpoint, every other time at its second pass where there is one.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ import signal
 import statistics
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 from msgspec import Struct
 
+from sepd.broker.oanda import OandaBroker
 from sepd.clock import SystemClock
-from sepd.domain.account import OrderAccepted, OrderFilled
+from sepd.domain.account import AccountEvent, OrderAccepted, OrderFilled
 from sepd.execution.failpoints import NAMES
 from sepd.execution.reconcile import Remedy, compare
 from sepd.risk.day import trading_day
+from sepd.storage.audit import verify_audit
 from sepd.storage.postgres import PostgresStore
 from tests.support.order_process import Where
 from tests.support.trading import NOON, S
@@ -64,13 +68,17 @@ class Bench(Struct):
 
     where: Where
     place: Venue
+    broker: OandaBroker
     store: PostgresStore
-    ready_s: list[float]
-    resolved_s: list[float]
-    killed: Counter[str]
+    ready_s: list[float] = []
+    resolved_s: list[float] = []
+    killed: Counter[str] = msgspec.field(default_factory=Counter)
+    held: int = 0
 
     async def live(self, run: str, failpoint: str = "") -> Life:
-        """Start the process and wait for its end, which must come in time."""
+        """Start the process and wait for its end, which must come in time and leave no trade
+        without a stop.
+        """
         where = msgspec.structs.replace(self.where, run=run)
         environ = {name: text for name, text in os.environ.items() if name != "SEPD_FAILPOINT"}
         if failpoint:
@@ -88,6 +96,9 @@ class Bench(Struct):
         said = [json.loads(line) for line in output.splitlines() if line.startswith(b"{")]
         self.ready_s += [line["ready_s"] for line in said if "ready_s" in line]
         self.resolved_s += [line["resolved_s"] for line in said if "resolved_s" in line]
+        held = (await self.broker.account()).trades
+        self.held += len(held)
+        assert all(trade.stop_loss is not None for trade in held), "a trade has no stop"
         return Life(code, said)
 
     async def survive(self, run: str, failpoint: str) -> bool:
@@ -111,9 +122,8 @@ class Bench(Struct):
 
     async def judge(self) -> None:
         """Read the broker's record from its beginning and compare it with the store."""
-        async with client(self.place.settings()) as broker:
-            rows = await broker.transactions_since(0)
-            snapshot = await broker.account()
+        rows = await self.broker.transactions_since(0)
+        snapshot = await self.broker.account()
         made = Counter(
             row.client_order_id
             for row in rows
@@ -132,6 +142,19 @@ class Bench(Struct):
         assert not snapshot.trades
         totals = await self.store.totals(self.place.account)
         assert totals.trading_results_pl == snapshot.balance - Decimal(100_000)
+        await self.judge_audit(rows)
+
+    async def judge_audit(self, rows: Sequence[AccountEvent]) -> None:
+        """The audit chain is whole, and holds every transaction applied once, in their order."""
+        connection = await asyncpg.connect(self.where.database)
+        report = await verify_audit(connection)
+        audited = await connection.fetch(
+            "SELECT body FROM audit_log WHERE kind = 'transaction' ORDER BY sequence"
+        )
+        await connection.close()
+        assert report.ok, f"the audit chain is broken at row {report.first_bad}"
+        ids = [msgspec.json.decode(row["body"])["transaction_id"] for row in audited]
+        assert ids == [row.transaction_id for row in rows if row.transaction_id >= ids[0]]
 
 
 @pytest.fixture
@@ -151,13 +174,15 @@ async def bench(tmp_path: Path, database_url: str) -> AsyncIterator[Bench]:
             run="",
         )
         async with client(settings) as broker:
-            instruments = await broker.instruments()
-        store = PostgresStore(
-            database_url, instruments=instruments, trading_day=trading_day, clock=SystemClock()
-        )
-        await store.open()
-        yield Bench(where, place, store, [], [], Counter())
-        await store.close()
+            store = PostgresStore(
+                database_url,
+                instruments=await broker.instruments(),
+                trading_day=trading_day,
+                clock=SystemClock(),
+            )
+            await store.open()
+            yield Bench(where, place, broker, store)
+            await store.close()
 
 
 async def test_the_plan_goes_through_undisturbed(bench: Bench) -> None:
@@ -171,6 +196,7 @@ async def test_the_plan_goes_through_undisturbed(bench: Bench) -> None:
 async def test_a_kill_on_the_order_path_loses_and_doubles_nothing(bench: Bench) -> None:
     for name in SOME:
         assert await bench.survive(name, name), f"{name} was not reached"
+    assert bench.held, "nothing was held when a process ended"
     await bench.judge()
 
 
@@ -191,6 +217,7 @@ async def test_a_kill_anywhere_loses_and_doubles_nothing(bench: Bench) -> None:
         "failpoints": sum(count > 0 for count in bench.killed.values()),
         "ready_s_max": round(max(bench.ready_s), 3),
         "ready_s_median": round(statistics.median(bench.ready_s), 3),
+        "trades_held_at_an_end": bench.held,
         "resolved_s_max": round(max(bench.resolved_s), 3),
     }
     sys.stdout.write(json.dumps(figures) + "\n")
