@@ -18,6 +18,9 @@ from sepd.ports import Broker, PriceBatch
 BEAT_S = 8.0
 """Heartbeats come every five seconds; one that comes after so many shows that one is missing."""
 
+FETCHES = 4
+"""Repairs asked for at a time: each may need a connection, and two a second are allowed."""
+
 LAG_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 _NEVER_NS = 1 << 62
 
@@ -52,6 +55,7 @@ class PriceFeed:
         self._staleness = staleness
         self._base = base
         self._lag_waits_s = lag_waits_s
+        self._asking = asyncio.Semaphore(FETCHES)
         self._heard_ns = 0
         self._last_beat: tuple[int, float] | None = None
         self.unknown = 0
@@ -181,7 +185,7 @@ class PriceFeed:
         return time_ns < self._due_ns
 
     async def _repair(self, due: Sequence[tuple[Producer, int]], *, patient: bool = True) -> None:
-        """Fetch what is missing, all instruments at once, and put it on the queue.
+        """Fetch what is missing, of all instruments, and put it on the queue.
 
         Args:
             due: producers, each with the broker time up to which it shall be whole.
@@ -227,9 +231,10 @@ class PriceFeed:
         waits = self._lag_waits_s if patient else ()
         for attempt, wait_s in enumerate((*waits, None)):
             try:
-                candles = await self._broker.candles(
-                    missing.instrument, self._base, missing.from_ns, missing.to_ns
-                )
+                async with self._asking:
+                    candles = await self._broker.candles(
+                        missing.instrument, self._base, missing.from_ns, missing.to_ns
+                    )
             except BrokerRejected:
                 return None
             newest = (missing.to_ns - self._base.ns,) if 2 * attempt < len(waits) else ()

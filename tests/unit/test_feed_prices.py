@@ -9,9 +9,10 @@ import pytest
 
 from sepd.clock import EventClock
 from sepd.domain.event import MarketEvent, Payload
-from sepd.domain.market import Gap, Granularity, Heartbeat, Quote
+from sepd.domain.market import Candle, Gap, Granularity, Heartbeat, Quote
 from sepd.errors import BrokerRejected, TransientError
 from sepd.feed import EventQueue, PriceFeed, Producer, Staleness, TransactionFeed
+from sepd.feed.prices import FETCHES
 from sepd.ports import PriceBatch
 from tests.support.feed import MINUTE, NOON, S, ScriptedBroker, candle, other, quote
 from tests.support.virtual import run_virtually
@@ -22,16 +23,23 @@ PAIRS = ("EUR_USD", "USD_JPY")
 class Feeds:
     """A price feed with what it needs."""
 
-    def __init__(self, *, paced: bool = False, capacity: int = 1_000) -> None:
-        self.broker = ScriptedBroker()
+    def __init__(
+        self,
+        *,
+        paced: bool = False,
+        capacity: int = 1_000,
+        pairs: Sequence[str] = PAIRS,
+        broker: ScriptedBroker | None = None,
+    ) -> None:
+        self.broker = broker or ScriptedBroker()
         self.clock = EventClock(1)
         self.queue = EventQueue(self.clock, capacity, paced=paced)
         self.transactions = TransactionFeed(self.broker, self.queue, 6, wait_s=5)
-        self.staleness = Staleness(self.clock, PAIRS)
+        self.staleness = Staleness(self.clock, pairs)
         self.prices = PriceFeed(
             self.broker,
             self.queue,
-            PAIRS,
+            pairs,
             transactions=self.transactions,
             staleness=self.staleness,
             base=Granularity.M1,
@@ -117,6 +125,34 @@ async def test_instruments_are_repaired_independently() -> None:
     got = await feeds.run(yen, quote(back))
     assert got == [candle(NOON), quote(back)]
     assert feeds.prices.producers["USD_JPY"].live
+
+
+class CountingBroker(ScriptedBroker):
+    """Counts how many ask for candles at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = self._now = 0
+
+    async def candles(
+        self, instrument: str, granularity: Granularity, from_ns: int, to_ns: int
+    ) -> Sequence[Candle]:
+        self._now += 1
+        self.most = max(self.most, self._now)
+        await asyncio.sleep(0)
+        self._now -= 1
+        return await super().candles(instrument, granularity, from_ns, to_ns)
+
+
+async def test_few_repairs_are_asked_for_at_a_time() -> None:
+    pairs = [f"P{number:02}_USD" for number in range(28)]
+    broker = CountingBroker()
+    feeds = Feeds(paced=True, pairs=pairs, broker=broker)
+    await feeds.run(*(quote(NOON + S, instrument=name) for name in pairs), cut=True)
+    broker.history = [candle(NOON, name) for name in pairs]
+    await feeds.run(*(quote(NOON + MINUTE, instrument=name) for name in pairs))
+    assert len(broker.asked) == len(pairs)
+    assert broker.most == FETCHES
 
 
 async def test_a_candle_that_the_broker_publishes_late_is_waited_for() -> None:
