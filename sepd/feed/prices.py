@@ -191,18 +191,20 @@ class PriceFeed:
             due: producers, each with the broker time up to which it shall be whole.
             patient: wait for a candle that must be there; else leave it for later.
         """
-        wanted = [(producer, time_ns, producer.missing(time_ns)) for producer, time_ns in due]
-        fetches: list[tuple[Producer, int, Missing, asyncio.Task[Sequence[Candle] | None]]] = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                for producer, time_ns, missing in wanted:
-                    if missing is not None:
-                        fetch = group.create_task(self._fetch(missing, patient=patient))
-                        fetches.append((producer, time_ns, missing, fetch))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        for producer, time_ns, missing, fetch in fetches:
-            await self._mend(producer, time_ns, missing, fetch.result(), patient=patient)
+        found = ((producer, time_ns, producer.missing(time_ns)) for producer, time_ns in due)
+        wanted = [(producer, time_ns, gone) for producer, time_ns, gone in found if gone]
+        # Not a task group: where a child fails, Python 3.12 leaves this task marked as cancelled.
+        answers = await asyncio.gather(
+            *(self._fetch(missing, patient=patient) for _, _, missing in wanted),
+            return_exceptions=True,
+        )
+        fetched: list[Sequence[Candle] | None] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            fetched.append(answer)
+        for (producer, time_ns, missing), candles in zip(wanted, fetched, strict=True):
+            await self._mend(producer, time_ns, missing, candles, patient=patient)
 
     async def _mend(
         self,

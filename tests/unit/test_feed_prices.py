@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -14,6 +15,7 @@ from sepd.errors import BrokerRejected, TransientError
 from sepd.feed import EventQueue, PriceFeed, Producer, Staleness, TransactionFeed
 from sepd.feed.prices import FETCHES
 from sepd.ports import PriceBatch
+from sepd.supervise import Backoff, supervise
 from tests.support.feed import MINUTE, NOON, S, ScriptedBroker, candle, other, quote
 from tests.support.virtual import run_virtually
 
@@ -162,6 +164,18 @@ async def test_a_candle_that_the_broker_publishes_late_is_waited_for() -> None:
     got = await feeds.run(quote(NOON + MINUTE))
     assert got == [candle(NOON), quote(NOON + MINUTE)]
     assert len(feeds.broker.asked) == 2
+
+
+async def test_a_repair_that_fails_does_not_end_the_feed() -> None:
+    feeds = Feeds()
+    await feeds.run(quote(NOON + S), cut=True)
+    feeds.broker.history = [candle(NOON)]
+    feeds.broker.faults.append(TransientError("504"))
+    for _ in range(2):
+        feeds.script(PriceBatch((quote(NOON + MINUTE),)))
+    backoff = Backoff(random.Random(1), 0.001, 0.002)
+    await supervise("prices", feeds.prices.run, backoff, on_fault=lambda *_: None)
+    assert await feeds.drained() == [candle(NOON), quote(NOON + MINUTE)]
 
 
 async def test_a_repair_that_fails_for_now_is_done_by_the_next_run() -> None:
