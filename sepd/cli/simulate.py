@@ -17,6 +17,7 @@ from sepd.errors import InputError
 from sepd.market.tape import sample_path
 from sepd.simulation.campaign import Seen, Summary, cores, outcomes, summary
 from sepd.simulation.minimise import minimise
+from sepd.simulation.prices import check
 from sepd.simulation.run import Options, Outcome, planned
 from sepd.simulation.run import simulate as run_seed
 
@@ -26,7 +27,8 @@ Minutes = Annotated[float, typer.Option(min=1.0, help="Virtual minutes with faul
 Twice = Annotated[float, typer.Option(min=0.0, max=1.0, help="Part of the seeds to run twice.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Processes; 0: one per core.")]
 Tape = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Recorded prices; none: the EUR/USD sample.")
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Recorded prices; again for each pair. The EUR/USD sample."),
 ]
 Keep = Annotated[
     str, typer.Option(metavar="N,N…", help="Bring about only these faults of the seed; - for none.")
@@ -50,7 +52,9 @@ def simulate(
 
     Exit 1 if an invariant was broken; the first failing seed is printed with the faults it takes.
     """
-    options = Options(tape or sample_path(), minutes, _numbers(keep))
+    tapes = tuple(tape or (sample_path(),))
+    check(tapes)
+    options = Options(tapes, minutes, _numbers(keep))
     if log:
         _tell(run_seed(first, options), options)
     clock = SystemClock()
@@ -103,11 +107,15 @@ def _explain(failed: Outcome, options: Options) -> None:
 def _tell(outcome: Outcome, options: Options) -> None:
     numbers = ",".join(map(str, options.keep)) if options.keep else "-"
     kept = "" if options.keep is None else f" --keep {numbers}"
-    tape = "" if options.tape == sample_path() else f" --tape {options.tape}"
+    tapes = (
+        ""
+        if options.tapes == (sample_path(),)
+        else "".join(f" --tape {tape}" for tape in options.tapes)
+    )
     say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
     say(
         f"seed {outcome.seed}: sepd simulate --seeds 1 --first {outcome.seed} "
-        f"--minutes {options.minutes:g}{kept}{tape}"
+        f"--minutes {options.minutes:g}{kept}{tapes}"
     )
     for fault in planned(outcome.seed, options):
         say(f"  {fault}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 
 from aiohttp import web
@@ -30,13 +31,13 @@ class Market:
         script: trouble that the venue makes.
     """
 
-    def __init__(self, tape: Tape, loop: VirtualLoop, script: FaultScript) -> None:
+    def __init__(self, tapes: Sequence[Tape], loop: VirtualLoop, script: FaultScript) -> None:
         config = VenueConfig(account_id=ACCOUNT, token=TOKEN, balance=Decimal(100_000))
         self._loop = loop
-        self.origin_ns = tape.start_ns
-        self.conductor = build([tape], config, LoopClock(loop, tape.start_ns), "step")
+        self.origin_ns = start_ns = min(tape.start_ns for tape in tapes)
+        self.conductor = build(tapes, config, LoopClock(loop, start_ns), "step")
         quoted = self.conductor.playback.recording.times.tolist()
-        beats = range(tape.start_ns + HEARTBEAT_NS, quoted[-1], HEARTBEAT_NS)
+        beats = range(start_ns + HEARTBEAT_NS, quoted[-1], HEARTBEAT_NS)
         self._times = sorted([*quoted, *(beat_ns - _BEFORE_NS for beat_ns in beats)])
         app = create_app(self.conductor, script)
         self.middlewares = app.middlewares

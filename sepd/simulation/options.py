@@ -22,7 +22,7 @@ from sepd.simulation.market import ACCOUNT, PORT, TOKEN
 from sepd.simulation.prices import BASE
 
 
-def settings_of(seed: int, instrument: str) -> Settings:
+def settings_of(seed: int, instruments: tuple[str, ...]) -> Settings:
     """Settings under which the daemon trades often, some drawn from `seed`.
 
     The rule takes every lean of the shortest window, so that half a virtual hour holds some tens
@@ -34,7 +34,7 @@ def settings_of(seed: int, instrument: str) -> Settings:
     hold = rng.choice((1, 2, 2, 4))
     return Settings(
         mode="practice",
-        instruments=(instrument,),
+        instruments=instruments,
         market=MarketSettings(base=BASE, granularities=(Granularity.S30,), queue_events=queue),
         bitspace=BitspaceSettings(window=4, iterations=1, backend="numpy"),
         rule=RuleSettings(
@@ -44,7 +44,7 @@ def settings_of(seed: int, instrument: str) -> Settings:
             stability_min=zero,
             hold_candles=hold,
         ),
-        risk=_risk(rng),
+        risk=_risk(rng, len(instruments)),
         broker=BrokerSettings(
             api_key=SecretStr(TOKEN),
             account_id=ACCOUNT,
@@ -54,7 +54,7 @@ def settings_of(seed: int, instrument: str) -> Settings:
     )
 
 
-def _risk(rng: random.Random) -> RiskSettings:
+def _risk(rng: random.Random, pairs: int) -> RiskSettings:
     """Limits that are wide, but for one or none that soon is reached."""
     wide: dict[str, Any] = {
         "risk_per_trade": Decimal("0.001"),
@@ -63,7 +63,8 @@ def _risk(rng: random.Random) -> RiskSettings:
         "max_daily_loss": Decimal(1),
         "max_drawdown": Decimal(1),
     }
-    tight = rng.choice((*TIGHT, *({} for _ in TIGHT)))
+    across = 2 * ACROSS if pairs > 1 else ()
+    tight = rng.choice((*TIGHT, *across, *({} for _ in TIGHT)))
     return RiskSettings(**(wide | tight))
 
 
@@ -81,3 +82,13 @@ TIGHT: tuple[dict[str, Any], ...] = (
     {"max_jump_pips": Decimal(12), "jump_quarantine_s": 40},
 )
 """Limits that some seeds have; each is reached in half an hour of the sample's prices."""
+
+ACROSS: tuple[dict[str, Any], ...] = (
+    {"max_gross_leverage": Decimal("0.5")},
+    {"max_net_leverage": Decimal("0.5")},
+    {"max_currency_leverage": Decimal("0.5")},
+    {"max_margin_use": Decimal("0.0095")},
+    {"max_positions": 1},
+    {"max_correlated": 1},
+)
+"""Limits that one position keeps and several pass; some seeds with several pairs have them."""

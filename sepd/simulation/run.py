@@ -21,14 +21,14 @@ from sepd.execution.reconcile import Kind as Difference
 from sepd.node import Node
 from sepd.risk.book import REPEATED
 from sepd.risk.day import trading_day
-from sepd.simulation.evidence import Violation
+from sepd.simulation.evidence import Truth, Violation
 from sepd.simulation.faults import Fault, draw, script, scripted
 from sepd.simulation.inject import Injector
 from sepd.simulation.machine import STOP_S, Machine
 from sepd.simulation.market import ACCOUNT, Market
 from sepd.simulation.network import NetworkedLoop
 from sepd.simulation.options import settings_of
-from sepd.simulation.prices import cut
+from sepd.simulation.prices import play
 from sepd.simulation.process import Process
 from sepd.simulation.store import Content, Database, KeptExits
 from sepd.simulation.trace import Entry, Trace
@@ -48,12 +48,12 @@ class Options(Struct, frozen=True):
     """What a run depends on beside its seed.
 
     Attributes:
-        tape: recorded prices.
+        tapes: recorded prices, one tape of each pair; a seed plays some of them.
         minutes: virtual length of the part with faults.
         keep: numbers of the faults to bring about; None: all of them.
     """
 
-    tape: Path
+    tapes: tuple[Path, ...]
     minutes: float = 30.0
     keep: tuple[int, ...] | None = None
 
@@ -105,14 +105,16 @@ class World:
         self._loop = loop
         self._length_s = options.minutes * 60
         self._faults = planned(seed, options)
-        tape = cut(options.tape, self._rng("tape"), self._length_s + _SPARE_S)
-        self._settings = settings_of(seed, tape.instrument.name)
+        tapes = play(options.tapes, self._rng("tape"), self._length_s + _SPARE_S)
+        truth = Truth(tapes)
+        self._settings = settings_of(seed, tuple(truth.pairs))
         self._trace = Trace(loop.time)
-        self._market = Market(tape, loop, script(self._faults, tape.start_ns, self._length_s))
+        faults = script(self._faults, tapes[0].start_ns, self._length_s)
+        self._market = Market(tapes, loop, faults)
         clock = self._market.conductor.clock
         self._content = Content(trading_day=trading_day, clock=clock)
         self._database = Database(self._content, self._rng("store"))
-        self.watcher = Watcher(self._market, self._database, self._settings, tape, self._trace)
+        self.watcher = Watcher(self._market, self._database, self._settings, truth, self._trace)
         self._ledger = self._market.account.ledger
         self._machine = self._machine_of()
         self.injector = Injector(

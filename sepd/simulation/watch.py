@@ -1,8 +1,8 @@
 """What must hold at every step, checked against the venue's own books.
 
 The watcher looks at what every process writes to the broker, at every commit, at every
-transaction, and at what store and process believe whenever they claim to stand where the venue
-stands. It shares no code with what it checks beyond the parsing of values.
+transaction, at what is open, and at what store and process believe. It shares no code with what
+it checks beyond the parsing of values.
 """
 
 from __future__ import annotations
@@ -16,20 +16,23 @@ import msgspec
 
 from sepd.domain.market import Candle
 from sepd.domain.order import OrderIntent, Purpose
-from sepd.market.tape import Tape
-from sepd.risk.book import Book
 from sepd.settings import Settings
-from sepd.simulation.evidence import Violation, describe, true_candles
-from sepd.simulation.limits import Record, broken
-from sepd.simulation.market import ACCOUNT, PORT, Market
+from sepd.simulation.agreement import Agreement
+from sepd.simulation.entries import Entries, Entry
+from sepd.simulation.evidence import Truth, Violation, describe
+from sepd.simulation.holdings import excessive, unprotected
+from sepd.simulation.market import PORT, Market
 from sepd.simulation.pipe import Pipe
 from sepd.simulation.prices import BASE
 from sepd.simulation.process import Process
+from sepd.simulation.record import Opened, Record
 from sepd.simulation.store import Database
 from sepd.simulation.trace import Trace
 from sepd.venue.ledger import Row
 
 CONNECTIONS = 3
+LATE_S = 15.0
+"""A request that lives longer than the quiet window is no longer counted by anybody."""
 _S = 1_000_000_000
 _CLOSE = re.compile(rb"^PUT /v3/accounts/[^/]+/trades/(\d+)/close ")
 _SKEW_NS = 3 * _S
@@ -39,35 +42,33 @@ class Watcher:
     """Checks as the simulation goes on; `violations` is what it found."""
 
     def __init__(
-        self, market: Market, database: Database, settings: Settings, tape: Tape, trace: Trace
+        self, market: Market, database: Database, settings: Settings, truth: Truth, trace: Trace
     ) -> None:
         self.violations: list[Violation] = []
         self.processes: list[Process] = []
-        self._living: list[Process] = []
         self.orders = 0
         self._market = market
         self._content = database.content
         self._settings = settings
         self._trace = trace
+        self._truth = truth
         self._ledger = market.account.ledger
-        self._book = market.account.book
-        self._quotes = set(zip(*tape.columns, strict=True))
-        self._candles = true_candles(tape)
         self._rows = 0
         self._record = Record(Decimal(0))
+        self._late: set[str] = set()
+        self._entries = Entries(self._record, truth, settings.risk, self._late)
+        self._agreement = Agreement(
+            market.account, database.content, self._record, trace, self.violated
+        )
         self._killed = False
         self._kept: dict[str, int | None] = {}
         self._dialled: dict[str, deque[float]] = {}
-        self._entries: list[tuple[str, int]] = []
-        self._since: dict[str, int] = {}
         self._lock = database.lock
         self._created: Counter[str] = Counter()
         self._closes: Counter[int] = Counter()
-        self._written: set[str] = set()
+        self._written: dict[str, float] = {}
         self._closed: Counter[int] = Counter()
         self._intents: dict[str, tuple[OrderIntent, bytes]] = {}
-        self._applied = 0
-        self._believed: dict[int, int] = {}
 
     def violated(self, rule: str, what: str) -> None:
         """Note a violation."""
@@ -88,16 +89,12 @@ class Watcher:
                 if candle.granularity is BASE:
                     self._check_candle(candle)
             self._content.fresh.clear()
-        books = self._content.books(ACCOUNT)
-        if books.account.newest_transaction_id != self._applied:
-            self._applied = books.account.newest_transaction_id
-            self._check_store()
-        self._check_belief()
+        self._agreement.step()
 
     def started(self, process: Process) -> None:
         """A process starts; its belief is looked at while it lives."""
         self.processes.append(process)
-        self._living = [item for item in (*self._living, process) if item.alive]
+        self._agreement.started(process)
 
     def switched(self, killed: bool) -> None:
         """The operator was told that the kill switch is latched, or asks to release it."""
@@ -141,7 +138,7 @@ class Watcher:
         self._trace.note(f"sends order {name} {order['units']}")
         if name in self._written:
             self.violated("one_send_per_intent", f"order {name} is sent again")
-        self._written.add(name)
+        self._written[name] = self._trace.now_s
         known = self._content.intents.get(name)
         if known is None:
             self.violated("intent_before_send", f"order {name} has no committed intent")
@@ -191,7 +188,8 @@ class Watcher:
         """What an entry was decided on: a recorded, fresh price, the right time, the limits."""
         seen = msgspec.json.decode(snapshot)
         quote = seen["quote"]
-        if (quote["time_ns"], quote["bid"], quote["ask"]) not in self._quotes:
+        known = quote["time_ns"], quote["bid"], quote["ask"]
+        if not self._truth.holds(intent.instrument, known):
             self.violated("only_recorded_prices", f"{intent.id} rests on {quote}")
         if intent.stop_loss is None or intent.price_bound is None:
             self.violated("entry_is_protected", f"{intent.id} has no stop or bound")
@@ -200,16 +198,11 @@ class Watcher:
         self._check_limits(intent, quote["ask"])
 
     def _check_limits(self, intent: OrderIntent, ask: int) -> None:
-        owner, risk = self._lock.leader, self._settings.risk
-        pair = self._market.account.market.instruments[intent.instrument]
-        price, since = ask * pair.point, self._since.get(owner, 0)
-        for what in broken(intent, price, pair.margin_rate, self._record, risk, since):
-            self.violated("limits", f"{intent.id} is decided with {what}")
-        self._entries.append((owner, intent.created_ns))
-        minute_ns = intent.created_ns - 60 * _S
-        sent = sum(name == owner and at_ns > minute_ns for name, at_ns in self._entries)
-        if sent > risk.max_orders_per_minute:
-            self.violated("limits", f"{intent.id} is entry {sent} in a minute")
+        owner, now_ns = self._lock.leader, self._market.conductor.clock.now_ns()
+        price = ask * self._truth.pairs[intent.instrument].point
+        since = self._agreement.since.get(owner, 0)
+        for what in self._entries.committed(Entry(intent, price, owner, since, now_ns)):
+            self.violated("limits", what)
         for process in self.processes:
             if process.owner == owner and process.wrong_clock:
                 self.violated("no_entry_on_wrong_clock", f"{intent.id} is decided on it")
@@ -228,6 +221,15 @@ class Watcher:
                 self.violated("only_our_orders", f"row {row['id']} is a {kind} for {reason}")
         if kind == "ORDER_FILL" and reason == "MARKET_ORDER_MARGIN_CLOSEOUT":
             self.violated("exposure", "the broker closed the account's positions for margin")
+        if "tradeOpened" in row:
+            self._on_opened(self._record.fills[-1])
+
+    def _on_opened(self, trade: Opened) -> None:
+        """An entry is filled; beside which others has it been under way?"""
+        if self._trace.now_s - self._written.get(trade.name, self._trace.now_s) > LATE_S:
+            self._late.add(trade.name)
+        for what in self._entries.filled(trade):
+            self.violated("limits", what)
 
     def _count_order(self, name: str) -> None:
         self._created[name] += 1
@@ -246,85 +248,18 @@ class Watcher:
 
     def _check_holdings(self) -> None:
         """Exposure within the limits, and every open trade with a stop, at this instant."""
-        risk = self._settings.risk
-        held = Counter(trade.instrument for trade in self._book.open_trades.values())
-        for name, count in held.items():
-            if count > risk.max_positions_per_instrument:
-                self.violated("exposure", f"{count} trades of {name} are open")
-        if len(self._book.open_trades) > risk.max_positions:
-            self.violated("exposure", f"{len(self._book.open_trades)} trades are open")
-        for trade in self._book.open_trades.values():
-            if "STOP_LOSS" not in trade.dependents:
-                self.violated("every_trade_has_a_stop", f"trade {trade.id} has none")
-            if abs(trade.units) > risk.max_units:
-                self.violated("exposure", f"trade {trade.id} has {trade.units} units")
-
-    def _check_store(self) -> None:
-        """The store's books equal the broker's replay at the same transaction."""
-        books = self._content.books(ACCOUNT)
-        at = books.account.newest_transaction_id
-        if at > self._ledger.last_id:
-            self.violated("store_equals_broker", f"the store stands at {at}, which does not exist")
-            return
-        expected = self._record.balances[at]
-        if books.account.balance != expected:
-            self.violated(
-                "store_equals_broker",
-                f"balance {books.account.balance} at {at}, the broker had {expected}",
-            )
-        earned = sum((trade.profit_loss for trade in books.trades.values()), Decimal(0))
-        if expected != self._market.account.config.balance + earned:
-            self.violated("results_add_up", f"trades earned {earned}, not what made {expected}")
-        day = books.account.day
-        if day is not None and day.opening_balance + day.realized_pl != expected:
-            self.violated("results_add_up", f"the day's {day} does not lead to {expected}")
-        if books.account.last_transaction_id == self._ledger.last_id:
-            self._compare(
-                "store_equals_broker",
-                {
-                    key: (trade.units, trade.price)
-                    for key, trade in books.trades.items()
-                    if trade.closed_ns is None
-                },
-            )
-
-    def _check_belief(self) -> None:
-        """A process that claims to have applied everything has the broker's account in memory."""
-        for process in self._living:
-            book = process.book
-            if book is not None and book.last_transaction_id != self._believed.get(process.number):
-                if process.alive:
-                    self._check_book(process, book)
-                else:
-                    self._living = [item for item in self._living if item.alive]
-
-    def _check_book(self, process: Process, book: Book) -> None:
-        applied = book.last_transaction_id
-        if process.number not in self._believed:
-            self._trace.note(f"{process.owner} runs from {applied}")
-            self._since[process.owner] = applied
-        self._believed[process.number] = applied
-        if applied != self._ledger.last_id:
-            return
-        if book.balance != self._book.balance:
-            self.violated(
-                "memory_equals_broker",
-                f"balance {book.balance}, the broker has {self._book.balance}",
-            )
-        trades = {key: (trade.units, trade.price) for key, trade in book.trades.items()}
-        self._compare("memory_equals_broker", trades)
-
-    def _compare(self, rule: str, ours: dict[int, tuple[Decimal, int]]) -> None:
-        theirs = {trade.id: (trade.units, trade.price) for trade in self._book.open_trades.values()}
-        if ours != theirs:
-            self.violated(rule, f"trades {ours}, the broker has {theirs}")
+        for what in unprotected(self._market.account):
+            self.violated("every_trade_has_a_stop", what)
+        for what in excessive(self._market.account, self._settings.risk, self._late):
+            self.violated("exposure", what)
 
     def _check_candle(self, candle: Candle) -> None:
         mine = (candle.bid_open, candle.bid_high, candle.bid_low, candle.bid_close)
-        true = self._candles.get(candle.time_ns)
+        true = self._truth.candle(candle)
         if mine != true:
             self.violated(
-                "only_whole_candles", f"the candle of {candle.time_ns} is {mine}, truly {true}"
+                "only_whole_candles",
+                f"the candle of {candle.instrument} at {candle.time_ns} is {mine}, truly {true}",
             )
 
     def check_intents(self) -> None:

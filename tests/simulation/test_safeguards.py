@@ -19,7 +19,7 @@ MINUTES = 20.0
 def broken(seeds: Iterator[int]) -> Outcome | None:
     """The first of `seeds` that breaks a rule."""
     for seed in seeds:
-        outcome = simulate(seed, Options(sample_path(), MINUTES))
+        outcome = simulate(seed, Options((sample_path(),), MINUTES))
         if outcome.violations:
             return outcome
     return None
@@ -35,7 +35,7 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize("name", OFF)
 def test_a_missing_safeguard_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The seed that is known to catch it is tried first, then the first few of all."""
-    with_it = simulate(CAUGHT_AT[name], Options(sample_path(), MINUTES))
+    with_it = simulate(CAUGHT_AT[name], Options((sample_path(),), MINUTES))
     assert not with_it.violations, with_it.violations[0]
     switch_off(name, monkeypatch)
     assert broken(chain([CAUGHT_AT[name]], range(NEAR)))

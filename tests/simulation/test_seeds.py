@@ -17,7 +17,7 @@ SEEDS = 300
 
 
 def options(minutes: float = 30.0, keep: tuple[int, ...] | None = None) -> Options:
-    return Options(sample_path(), minutes, keep)
+    return Options((sample_path(),), minutes, keep)
 
 
 def test_every_plan_has_enough_faults_and_every_kind_occurs() -> None:
