@@ -20,7 +20,7 @@ from sepd.simulation.limits import broken
 from sepd.simulation.record import Opened, Record
 
 OLDEST_NS = 180_000_000_000
-_MINUTE_NS = 60_000_000_000
+_MINUTE_NS = 57_000_000_000  # a process's clock may be off by as much as is left
 
 
 class Entry(Struct, frozen=True):
@@ -55,7 +55,7 @@ class Entries:
         intent = entry.intent
         self._entries[intent.id] = entry
         yield from self._judged(entry)
-        minute_ns = intent.created_ns - _MINUTE_NS
+        minute_ns = entry.committed_ns - _MINUTE_NS
         sent = sum(
             other.owner == entry.owner and other.intent.created_ns > minute_ns
             for other in self._entries.values()
