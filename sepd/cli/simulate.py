@@ -17,8 +17,9 @@ from sepd.errors import InputError
 from sepd.market.tape import sample_path
 from sepd.simulation.campaign import Seen, Summary, cores, outcomes, summary
 from sepd.simulation.minimise import minimise
+from sepd.simulation.options import Options
 from sepd.simulation.prices import check
-from sepd.simulation.run import Options, Outcome, planned
+from sepd.simulation.run import Outcome, planned
 from sepd.simulation.run import simulate as run_seed
 
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
@@ -105,18 +106,8 @@ def _explain(failed: Outcome, options: Options) -> None:
 
 
 def _tell(outcome: Outcome, options: Options) -> None:
-    numbers = ",".join(map(str, options.keep)) if options.keep else "-"
-    kept = "" if options.keep is None else f" --keep {numbers}"
-    tapes = (
-        ""
-        if options.tapes == (sample_path(),)
-        else "".join(f" --tape {tape}" for tape in options.tapes)
-    )
     say = Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print
-    say(
-        f"seed {outcome.seed}: sepd simulate --seeds 1 --first {outcome.seed} "
-        f"--minutes {options.minutes:g}{kept}{tapes}"
-    )
+    say(f"seed {outcome.seed}: {options.command(outcome.seed)}")
     for fault in planned(outcome.seed, options):
         say(f"  {fault}")
     for entry in outcome.log:

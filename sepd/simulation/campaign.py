@@ -12,7 +12,8 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sepd.simulation.run import Options, Outcome, simulate
+from sepd.simulation.options import Options
+from sepd.simulation.run import Outcome, simulate
 
 
 class Failure(Struct, frozen=True):

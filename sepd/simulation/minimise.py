@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from sepd.simulation.run import Options, Outcome, planned, simulate
+from sepd.simulation.options import Options
+from sepd.simulation.run import Outcome, planned, simulate
 
 
 def minimise(failed: Outcome, options: Options) -> tuple[Options, Outcome]:

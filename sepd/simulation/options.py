@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import shlex
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from sepd.domain.market import Granularity
+from sepd.market.tape import sample_path
 from sepd.settings import (
     ApiSettings,
     BitspaceSettings,
@@ -20,6 +24,29 @@ from sepd.settings import (
 )
 from sepd.simulation.market import ACCOUNT, PORT, TOKEN
 from sepd.simulation.prices import BASE
+
+
+class Options(Struct, frozen=True):
+    """What a run depends on beside its seed.
+
+    Attributes:
+        tapes: recorded prices, one tape of each pair; a seed plays some of them.
+        minutes: virtual length of the part with faults.
+        keep: numbers of the faults to bring about; None: all of them.
+    """
+
+    tapes: tuple[Path, ...]
+    minutes: float = 30.0
+    keep: tuple[int, ...] | None = None
+
+    def command(self, seed: int) -> str:
+        """The command line that runs a seed again."""
+        words = ["sepd", "simulate", "--seeds=1", f"--first={seed}", f"--minutes={self.minutes:g}"]
+        if self.keep is not None:
+            words.append(f"--keep={','.join(map(str, self.keep)) or '-'}")
+        if self.tapes != (sample_path(),):
+            words += [f"--tape={path}" for path in self.tapes]
+        return shlex.join(words)
 
 
 def settings_of(seed: int, instruments: tuple[str, ...]) -> Settings:

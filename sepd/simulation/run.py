@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import aiohttp
 import structlog
@@ -17,8 +16,6 @@ from msgspec import Struct
 
 from sepd.domain.order import OrderState
 from sepd.execution.exits import ExitFile
-from sepd.execution.reconcile import Kind as Difference
-from sepd.node import Node
 from sepd.risk.book import REPEATED
 from sepd.risk.day import trading_day
 from sepd.simulation.evidence import Truth, Violation
@@ -27,7 +24,7 @@ from sepd.simulation.inject import Injector
 from sepd.simulation.machine import STOP_S, Machine
 from sepd.simulation.market import ACCOUNT, Market
 from sepd.simulation.network import NetworkedLoop
-from sepd.simulation.options import settings_of
+from sepd.simulation.options import Options, settings_of
 from sepd.simulation.prices import play
 from sepd.simulation.process import Process
 from sepd.simulation.store import Content, Database, KeptExits
@@ -42,20 +39,6 @@ _SPARE_S = 2 * HEAL_S + 3 * STOP_S + 60.0
 _UNDECIDED = {OrderState.NEW, OrderState.INTENT, OrderState.SENT, OrderState.UNKNOWN}
 _LATCH = {REPEATED}
 _EXECUTION = "sepd.execution."
-
-
-class Options(Struct, frozen=True):
-    """What a run depends on beside its seed.
-
-    Attributes:
-        tapes: recorded prices, one tape of each pair; a seed plays some of them.
-        minutes: virtual length of the part with faults.
-        keep: numbers of the faults to bring about; None: all of them.
-    """
-
-    tapes: tuple[Path, ...]
-    minutes: float = 30.0
-    keep: tuple[int, ...] | None = None
 
 
 class Outcome(Struct, frozen=True):
@@ -134,8 +117,7 @@ class World:
         await self._settle(lambda: self._unsettled() or self._undecided())
         self._machine.rest()
         await machine
-        self.watcher.step()
-        self.watcher.check_intents()
+        self.watcher.finish()
         venue.cancel()
         await asyncio.wait([venue])
 
@@ -194,7 +176,7 @@ class World:
         if process is None or not self._recovered() or process.node is None:
             return "the daemon does not run"
         status = process.node.status()
-        if status.state not in {"running", "degraded"} or self._faulty(process.node):
+        if status.state not in {"running", "degraded"} or process.node._health.faults:
             return f"the daemon is {status.state}: {status.last_error}"
         for name, seen in status.instruments.items():
             if seen.stale or seen.last_event_age_ms is None or seen.last_event_age_ms > FRESH_MS:
@@ -210,17 +192,6 @@ class World:
             return f"orders are undecided: {', '.join(unknown)}"
         blocked = [name for name, causes in process.node._book.blocked.items() if causes - _LATCH]
         return f"entries are blocked: {blocked}" if blocked else ""
-
-    def _faulty(self, node: Node) -> bool:
-        """Whether the daemon knows of a fault that only time does not heal.
-
-        A commit whose answer was lost leaves an intent that was never sent and that the next
-        recovery clears up; until then it is a difference that is explained.
-        """
-        faults = dict(node._health.faults)
-        if faults.get("account", "").endswith(f": {Difference.UNDECIDED_ORDER}."):
-            del faults["account"]
-        return bool(faults)
 
     def _undecided(self) -> str:
         """After a recovery, and the quiet window, the store knows of every order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,11 +33,13 @@ class Content(MemoryStore):
 
     Attributes:
         fresh: candles that the watcher has not looked at.
+        changes: how often something was changed that the audit log must tell of, by its kind.
     """
 
     def __init__(self, *, trading_day: Callable[[int], str], clock: Clock) -> None:
         super().__init__(trading_day=trading_day, clock=clock)
         self.fresh: list[Candle] = []
+        self.changes: Counter[str] = Counter()
 
     def books(self, account_id: str) -> AccountBooks:
         """The books of an account."""
@@ -46,6 +49,34 @@ class Content(MemoryStore):
         """Keep candles, and let the watcher see each."""
         self.fresh.extend(candles)
         await super().record_candles(candles, source)
+
+    async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
+        """Keep an intent."""
+        await super().commit_intent(intent, signal, snapshot)
+        self.changes["intent"] += 1
+
+    async def record_order_state(
+        self, intent_id: str, state: OrderState, order_id: int | None, reason: str
+    ) -> None:
+        """Move an order, if that changes it."""
+        before = self._state(intent_id)
+        await super().record_order_state(intent_id, state, order_id, reason)
+        self.changes["order_state"] += self._state(intent_id) is not before
+
+    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
+        """Apply a transaction that is new."""
+        applied = await super().apply_account_event(account_id, event)
+        self.changes["transaction"] += applied
+        return applied
+
+    async def record_kill(self, account_id: str, reason: str) -> None:
+        """Latch or release the kill switch."""
+        await super().record_kill(account_id, reason)
+        self.changes["kill"] += 1
+
+    def _state(self, intent_id: str) -> object:
+        known = self.intents.get(intent_id)
+        return self._of(known[0].account_id).orders[intent_id] if known else None
 
 
 class KeptExits(ExitFile):

@@ -18,6 +18,7 @@ from sepd.domain.market import Candle
 from sepd.domain.order import OrderIntent, Purpose
 from sepd.settings import Settings
 from sepd.simulation.agreement import Agreement
+from sepd.simulation.chain import Chain
 from sepd.simulation.entries import Entries, Entry
 from sepd.simulation.evidence import Truth, Violation, describe
 from sepd.simulation.holdings import excessive, unprotected
@@ -31,8 +32,8 @@ from sepd.simulation.trace import Trace
 from sepd.venue.ledger import Row
 
 CONNECTIONS = 3
-LATE_S = 15.0
-"""A request that lives longer than the quiet window is no longer counted by anybody."""
+QUIET_S = 15.0
+"""A request that lives longer may be taken for lost."""
 _S = 1_000_000_000
 _CLOSE = re.compile(rb"^PUT /v3/accounts/[^/]+/trades/(\d+)/close ")
 _SKEW_NS = 3 * _S
@@ -60,6 +61,7 @@ class Watcher:
         self._agreement = Agreement(
             market.account, database.content, self._record, trace, self.violated
         )
+        self._chain = Chain(database.content, self.violated)
         self._killed = False
         self._kept: dict[str, int | None] = {}
         self._dialled: dict[str, deque[float]] = {}
@@ -90,6 +92,7 @@ class Watcher:
                     self._check_candle(candle)
             self._content.fresh.clear()
         self._agreement.step()
+        self._chain.step()
 
     def started(self, process: Process) -> None:
         """A process starts; its belief is looked at while it lives."""
@@ -225,9 +228,15 @@ class Watcher:
             self._on_opened(self._record.fills[-1])
 
     def _on_opened(self, trade: Opened) -> None:
-        """An entry is filled; beside which others has it been under way?"""
-        if self._trace.now_s - self._written.get(trade.name, self._trace.now_s) > LATE_S:
-            self._late.add(trade.name)
+        """An entry is filled; is it counted, and beside which others has it been under way?"""
+        owner, now_s = self._lock.leader, self._trace.now_s
+        books = [item.book for item in self.processes if item.owner == owner and item.alive]
+        book = books[0] if books else None
+        if book is None or trade.name not in book.pending:
+            if now_s - self._written.get(trade.name, now_s) > QUIET_S:
+                self._late.add(trade.name)
+            elif book is not None:
+                self.violated("under_way_is_counted", f"{owner} has forgotten {trade.name}")
         for what in self._entries.filled(trade):
             self.violated("limits", what)
 
@@ -262,8 +271,10 @@ class Watcher:
                 f"the candle of {candle.instrument} at {candle.time_ns} is {mine}, truly {true}",
             )
 
-    def check_intents(self) -> None:
+    def finish(self) -> None:
         """What was committed is still there, unchanged."""
+        self.step()
+        self._chain.finish()
         for name, known in self._intents.items():
             if self._content.intents.get(name) != known:
                 self.violated("nothing_committed_is_lost", f"intent {name} is gone or changed")

@@ -32,8 +32,10 @@ from sepd.feed.producer import Producer, Verdict
 from sepd.feed.transactions import TransactionFeed
 from sepd.ports import Broker, Store
 from sepd.risk import standing_rules
+from sepd.risk.book import Book
 from sepd.risk.gate import assess
 from sepd.simulation.store import Content
+from sepd.storage.audit import ORIGIN, AuditRow, chained
 
 Substitutions = Mapping[str, object]
 WIDE = 10**9
@@ -240,6 +242,46 @@ def lines_patient(silence_s: float) -> Substitutions:
     }
 
 
+def only_counted(self: Book, intent: OrderIntent) -> None:
+    """An intent under way counts in the minute's orders, not as a position."""
+    self.sent_ns.append(intent.created_ns)
+
+
+def only_extra(_: Any, extra: Any = None) -> Any:
+    """What is held does not count; only what is asked for does."""
+    return iter([extra] if extra else [])
+
+
+def chained_to_none(_: bytes, row: AuditRow) -> AuditRow:
+    """Every row stands as if it were the first."""
+    return chained(ORIGIN, row)
+
+
+def all_but(kind: str) -> Callable[..., None]:
+    """A store that writes no audit rows of one kind."""
+
+    def chain(self: Content, time_ns: int, account_id: str, written: str, body: bytes) -> None:
+        if written != kind:
+            CHAIN(self, time_ns, account_id, written, body)
+
+    return chain
+
+
+CHAIN = Content._chain
+
+
+async def kill_and_forge(self: Content, account_id: str, reason: str) -> None:
+    """With a kill somebody rewrites the whole log, hashes included."""
+    await KILL(self, account_id, reason)
+    head = ORIGIN
+    for place, row in enumerate(self.audit):
+        self.audit[place] = chained(head, replace(row, time_ns=row.time_ns + 1))
+        head = self.audit[place].hash
+
+
+KILL = Content.record_kill
+
+
 OFF: dict[str, Substitutions] = {
     # before an order leaves
     "intent is committed before it is sent": {
@@ -318,10 +360,39 @@ OFF: dict[str, Substitutions] = {
     "orders in a minute": unlimited(max_orders_per_minute=WIDE),
     "fills in an hour": {"sepd.risk.book.Book._count_fill": nothing},
     "clock skew": unlimited(max_clock_skew_s=Decimal(WIDE)),
+    # several positions
+    "gross exposure of several positions": unlimited(max_gross_leverage=Decimal(WIDE)),
+    "net exposure of several positions": unlimited(max_net_leverage=Decimal(WIDE)),
+    "exposure per currency": unlimited(max_currency_leverage=Decimal(WIDE)),
+    "margin of several positions": unlimited(max_margin_use=Decimal(WIDE)),
+    "positions of all pairs": unlimited(max_positions=WIDE),
+    "positions that move together": unlimited(max_correlated=WIDE),
+    "an intent under way counts beside other pairs": {"sepd.risk.book.Book.reserve": only_counted},
+    "other positions count as exposure": {"sepd.risk.exposure.holdings": only_extra},
+    # the audit log
+    "an audit row is chained to the one before": {"sepd.storage.memory.chained": chained_to_none},
+    "every change leaves an audit row": {
+        "sepd.simulation.store.Content._chain": all_but("order_state")
+    },
+    "no audit row is altered": {"sepd.simulation.store.Content.record_kill": kill_and_forge},
     # life
     "connections are throttled": {"sepd.broker.oanda.limits.Throttle.acquire": no_throttle},
     "a stop waits for nobody for ever": {"sepd.node.DRAIN_S": float(WIDE)},
 }
+
+ACROSS: frozenset[str] = frozenset(
+    {
+        "gross exposure of several positions",
+        "net exposure of several positions",
+        "exposure per currency",
+        "margin of several positions",
+        "positions of all pairs",
+        "positions that move together",
+        "an intent under way counts beside other pairs",
+        "other positions count as exposure",
+    }
+)
+"""Safeguards that only several pairs need: their seeds play two tapes."""
 
 CAUGHT_AT: dict[str, int] = {
     "intent is committed before it is sent": 0,
@@ -333,10 +404,10 @@ CAUGHT_AT: dict[str, int] = {
     "every entry has a stop on fill": 0,
     "every entry has a price bound": 0,
     "every entry has a client trade id": 0,
-    "an ambiguous outcome is not taken for a refusal": 26,
-    "absence counts only after a quiet window": 90,
+    "an ambiguous outcome is not taken for a refusal": 1,
+    "absence counts only after a quiet window": 1,
     "orders of a dead process are resolved": 0,
-    "an intent under way counts as held": 11,
+    "an intent under way counts as held": 0,
     "every request has a deadline": 4,
     "transactions are applied in order, without a hole": 109,
     "recovery applies what was missed": 0,
@@ -346,7 +417,7 @@ CAUGHT_AT: dict[str, int] = {
     "a gap leaves no candle": 15,
     "a silent stream is dead": 4,
     "a broken stream is connected again": 1,
-    "one position per pair": 11,
+    "one position per pair": 17,
     "units of an order": 22,
     "notional of an order": 46,
     "gross exposure": 62,
@@ -362,5 +433,16 @@ CAUGHT_AT: dict[str, int] = {
     "what the store does not take is tried again": 57,
     "no transaction is applied twice": 0,
     "a stop waits for nobody for ever": 133,
+    "gross exposure of several positions": 28,
+    "net exposure of several positions": 77,
+    "exposure per currency": 17,
+    "margin of several positions": 170,
+    "positions of all pairs": 146,
+    "positions that move together": 20,
+    "an intent under way counts beside other pairs": 17,
+    "other positions count as exposure": 17,
+    "an audit row is chained to the one before": 0,
+    "every change leaves an audit row": 0,
+    "no audit row is altered": 9,
 }
-"""The first seed of all that catches it, as found by trying them in order."""
+"""The first seed that catches it; of several positions, the first one whose limit they pass."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from sepd.market.tape import sample_path
 from sepd.simulation.faults import FEWEST, Kind, draw
 from sepd.simulation.minimise import minimise
-from sepd.simulation.prices import BASE, STEP_NS, cut, recorded
-from sepd.simulation.run import Options, simulate
+from sepd.simulation.options import Options
+from sepd.simulation.run import simulate
 
 SEEDS = 300
 
@@ -27,24 +27,15 @@ def test_every_plan_has_enough_faults_and_every_kind_occurs() -> None:
     assert draw(7, 1_800.0) == draw(7, 1_800.0) != draw(8, 1_800.0)
 
 
-def test_only_recorded_prices_are_played_in_their_order() -> None:
-    tape = cut(sample_path(), random.Random(3), 1_800.0)
-    whole, rows = recorded(sample_path())
-    bids = tape.columns[1].tolist()
-    found = [n for n in range(len(rows)) if rows[n : n + len(bids), 1].tolist() == bids]
-    assert found
-    assert tape.instrument == whole.instrument
-    assert {b - a for a, b in zip(tape.columns[0], tape.columns[0][1:], strict=False)} == {STEP_NS}
-    assert tape.start_ns % BASE.ns == 0
-
-
 @pytest.mark.timeout(600)
-def test_seeds_hold_under_faults() -> None:
+def test_seeds_hold_under_faults(recorded_tapes: tuple[Path, ...]) -> None:
+    """A failing seed says how to run it again."""
     faults: Counter[str] = Counter()
     orders = 0
+    chosen = Options(recorded_tapes)
     for seed in range(SEEDS):
-        outcome = simulate(seed, options())
-        assert not outcome.violations, f"seed {seed}: {outcome.violations[0]}"
+        outcome = simulate(seed, chosen)
+        assert not outcome.violations, f"{chosen.command(seed)}: {outcome.violations[0]}"
         orders += outcome.orders
         faults.update(outcome.faults)
     assert orders >= 20 * SEEDS
