@@ -63,10 +63,12 @@ class Content(MemoryStore):
         await super().record_order_state(intent_id, state, order_id, reason)
         self.changes["order_state"] += self._state(intent_id) is not before
 
-    async def apply_account_event(self, account_id: str, event: AccountEvent) -> bool:
-        """Apply a transaction that is new."""
-        applied = await super().apply_account_event(account_id, event)
-        self.changes["transaction"] += applied
+    async def apply_account_events(
+        self, account_id: str, events: Sequence[AccountEvent]
+    ) -> tuple[int, ...]:
+        """Apply transactions that are new."""
+        applied = await super().apply_account_events(account_id, events)
+        self.changes["transaction"] += len(applied)
         return applied
 
     async def record_kill(self, account_id: str, reason: str) -> None:
