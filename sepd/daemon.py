@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+import structlog
+
 from sepd.affinity import bind, gpu_placement
 from sepd.broker.oanda.client import OandaBroker
 from sepd.cache.embedded import EmbeddedRedis
 from sepd.cache.valkey import ValkeyCache
 from sepd.clock import SystemClock
 from sepd.domain.market import Instrument
-from sepd.errors import ConfigError
+from sepd.errors import ConfigError, SepdError
 from sepd.execution.exits import ExitFile
 from sepd.node import Node
 from sepd.paper import PaperBroker
@@ -31,6 +33,8 @@ from sepd.storage.leader import LeaderLock
 from sepd.storage.migrate import migrate
 from sepd.storage.postgres import PostgresStore
 from sepd.storage.registry import record_config
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -141,7 +145,20 @@ async def run_daemon(settings: Settings, clock: Clock) -> None:
             services(settings) as (database, cache),
             open_node(settings, database=database, cache=cache, clock=clock) as node,
         ):
-            await node.run(stop)
+            try:
+                await node.run(stop)
+            except* SepdError as group:
+                log.error("daemon_failed", reasons=list(_sentences(group)))
+                raise
+
+
+def _sentences(group: BaseExceptionGroup[SepdError]) -> Iterator[str]:
+    """What went wrong, task by task: closing what is open may fail too and hide it."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _sentences(error)
+        else:
+            yield str(error)
 
 
 def _check_mode(settings: Settings) -> None:

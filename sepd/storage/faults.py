@@ -71,14 +71,23 @@ def _map_sqlstate(error: asyncpg.PostgresError, where: str, words: str) -> SepdE
 def database_errors(url: str) -> Iterator[None]:
     """Raise ours in place of the driver's errors, with the redacted `url` in the sentence.
 
-    The driver's error of a rollback that fails takes the place of a cancellation; that is undone.
+    A rollback that fails takes the place of what made it necessary, be it a cancellation or the
+    loss of the connection; that is undone.
     """
     try:
         yield
     except _DRIVER as error:
         if being_cancelled():
             raise asyncio.CancelledError from error
-        raise map_error(error, url) from error
+        raise map_error(_origin(error), url) from error
+
+
+def _origin(error: Exception) -> Exception:
+    """The first of the driver's errors, where a misuse was only met in its wake."""
+    before = error.__context__
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(before, _DRIVER):
+        return _origin(before)
+    return error
 
 
 def check_url(url: str) -> None:

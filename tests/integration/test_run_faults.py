@@ -39,7 +39,9 @@ async def test_a_killed_database_ends_the_daemon_and_a_restart_goes_on(
             with timed() as ended:
                 await kill(server)
                 assert await daemon.ended() == 1, daemon.tail()
-            assert len(daemon.logged("lead_lost")) == 1, daemon.tail()
+            failed = daemon.logged("daemon_failed")
+            assert "PostgreSQL" in str(failed[0]["reasons"]), daemon.tail()
+            assert "used wrongly" not in str(failed[0]["reasons"])
             assert "PostgreSQL" in daemon.tail().splitlines()[-1]
             record = await place.record()
             refused = await place.start()

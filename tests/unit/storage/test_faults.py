@@ -76,3 +76,15 @@ def test_passwords_are_taken_out_of_addresses(url: str) -> None:
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="DATABASE_URL"):
         check_url(url)
+
+
+def lose_the_connection_and_roll_back() -> None:
+    try:
+        raise asyncpg.ConnectionDoesNotExistError("closed in the middle of operation")
+    finally:
+        raise asyncpg.InterfaceError("another operation is in progress")
+
+
+def test_a_rollback_that_fails_does_not_hide_the_loss_of_the_connection() -> None:
+    with pytest.raises(TransientError, match="in the middle"), database_errors(URL):
+        lose_the_connection_and_roll_back()
