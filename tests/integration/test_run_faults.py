@@ -31,7 +31,7 @@ async def test_a_killed_database_ends_the_daemon_and_a_restart_goes_on(
 ) -> None:
     async with (
         EmbeddedPostgres(tmp_path / "pg", UNSAFE) as server,
-        whole(tmp_path, server.url, valkey_url) as place,
+        whole(tmp_path, server.url, valkey_url, seconds=1_200 * (ROUNDS + 1)) as place,
     ):
         daemon = await place.start()
         for _ in range(ROUNDS):
