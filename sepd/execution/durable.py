@@ -13,17 +13,27 @@ from sepd.errors import InvariantViolated, TransientError
 from sepd.execution.exits import ExitFile, ExitRecord
 from sepd.execution.failpoints import failpoint
 from sepd.execution.machine import Cleared, Committed, Fenced, NotCommitted
-from sepd.ports import Store
+from sepd.ports import Clock, Store
 
 log = structlog.get_logger(__name__)
 
 
 class Job(Struct, frozen=True):
-    """An intent with what is committed beside it."""
+    """An intent with what is committed beside it.
+
+    `until_ns` is the monotonic time of its expiry, which no step of the clock puts off.
+    """
 
     intent: OrderIntent
     signal: Signal
     snapshot: bytes
+    until_ns: int
+
+
+def job_of(intent: OrderIntent, signal: Signal, snapshot: bytes, clock: Clock) -> Job:
+    """A job whose intent is taken over at this instant."""
+    until_ns = clock.monotonic_ns() + intent.expires_ns - clock.now_ns()
+    return Job(intent, signal, snapshot, until_ns)
 
 
 async def make_durable(store: Store, exits: ExitFile | None, job: Job) -> Committed | NotCommitted:
@@ -44,7 +54,7 @@ async def make_durable(store: Store, exits: ExitFile | None, job: Job) -> Commit
 
 
 def verify(
-    intent: OrderIntent, now_ns: int, killed: str, fence: Callable[[OrderIntent], str]
+    job: Job, clock: Clock, killed: str, fence: Callable[[OrderIntent], str]
 ) -> Cleared | Fenced:
     """Whether the intent may still be sent. Entries expire and are killed; exits are not.
 
@@ -52,8 +62,9 @@ def verify(
         fence: says why this process may not send, or an empty text.
     """
     failpoint("verify.before")
-    entry = intent.purpose is Purpose.ENTRY
-    if entry and now_ns >= intent.expires_ns:
+    intent, entry = job.intent, job.intent.purpose is Purpose.ENTRY
+    late = clock.now_ns() >= intent.expires_ns or clock.monotonic_ns() >= job.until_ns
+    if entry and late:
         reason = "expired"
     elif entry and killed:
         reason = "killed"

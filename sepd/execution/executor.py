@@ -20,7 +20,7 @@ from sepd.domain.order import Done, OrderIntent, OrderState, Purpose, Refused
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
 from sepd.execution import machine
-from sepd.execution.durable import Job, make_durable, verify
+from sepd.execution.durable import Job, job_of, make_durable, verify
 from sepd.execution.exits import ExitFile
 from sepd.execution.failpoints import failpoint
 from sepd.execution.intent import repeated
@@ -171,7 +171,7 @@ class Executor:
         if intent.purpose is Purpose.ENTRY and self._entries.qsize() >= self._queue:
             return "queue_full"
         self._orders[intent.id] = Order(intent)
-        self._jobs[intent.id] = Job(intent, signal, snapshot)
+        self._jobs[intent.id] = job_of(intent, signal, snapshot, self._clock)
         self._ledger.reserve(intent)
         failpoint("submit.after_reserve")
         self._unfinished += 1
@@ -221,8 +221,8 @@ class Executor:
             order = self._orders[intent_id]
             match command:
                 case machine.Verify():
-                    now_ns, killed = self._clock.now_ns(), self._ledger.killed
-                    answer = verify(order.intent, now_ns, killed, self._fence)
+                    job, killed = self._jobs[intent_id], self._ledger.killed
+                    answer = verify(job, self._clock, killed, self._fence)
                     await self._step(intent_id, answer)
                 case machine.Send():
                     await self._send(order.intent)

@@ -23,6 +23,18 @@ from tests.support.trading import ACCOUNT, EUR_USD, NOON, PAIRS, S, make_entry, 
 FAST = Timing(quiet_window_s=0.01, grace_s=0.005, retry_s=0.001)
 
 
+class SteppedClock(EventClock):
+    """A clock whose UTC stands still while monotonic time goes on as told."""
+
+    def __init__(self, now_ns: int, monotonic_ns: Callable[[], int]) -> None:
+        super().__init__(now_ns)
+        self._monotonic_ns = monotonic_ns
+
+    def monotonic_ns(self) -> int:
+        """What was told."""
+        return self._monotonic_ns()
+
+
 class Desk:
     """Broker, store, book and executor, wired; `crash` keeps only broker and store."""
 
@@ -144,6 +156,21 @@ async def test_an_intent_of_an_earlier_process_is_not_sent_again(desk: Desk) -> 
         await desk.enter()
         await desk.executor.drain()
     assert len(desk.broker.placed) == 1
+
+
+async def test_an_entry_that_waited_too_long_is_not_sent_by_a_clock_stepped_back(
+    desk: Desk,
+) -> None:
+    monotonic_ns = iter([0, 299 * S, 0, 300 * S])
+    desk.clock = SteppedClock(NOON, lambda: next(monotonic_ns))
+    desk.fresh()
+    async with desk.running():
+        sent = await desk.enter(1)
+        await desk.executor.drain()
+        late = await desk.enter(2)
+        await desk.executor.drain()
+    assert desk.state(sent) is OrderState.FILLED
+    assert desk.state(late) is OrderState.EXPIRED
 
 
 @pytest.mark.parametrize("late_s", [300, 301])

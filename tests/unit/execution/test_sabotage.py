@@ -160,8 +160,14 @@ SABOTAGES = (
     Sabotage(
         "an entry leaves after its expiry",
         "execution/durable.py",
-        "if entry and now_ns >= intent.expires_ns:",
+        "if entry and late:",
         "if False:",
+    ),
+    Sabotage(
+        "a clock that is stepped back puts off an expiry",
+        "execution/durable.py",
+        " or clock.monotonic_ns() >= job.until_ns",
+        "",
     ),
     Sabotage(
         "an entry leaves after the kill",
