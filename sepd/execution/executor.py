@@ -240,7 +240,8 @@ class Executor:
         rest = [command for command in commands if not self._do(order, command)]
         if order.state in FINAL and before.state not in FINAL:
             self._forget_oldest(order)
-        self._observe(order)
+        if order is not before:
+            self._observe(order)
         return rest
 
     def _do(self, order: Order, command: machine.Command) -> bool:

@@ -177,6 +177,8 @@ def _before_sending(order: Order, item: Committed | NotCommitted | Cleared | Fen
             retry = again and order.intent.purpose is Purpose.EXIT
             command = Repeat() if retry else Release()
             return _ended(order, OrderState.EXPIRED, reason), (command,)
+        case OrderState.CLOSED, Committed():
+            return order, (Record(),)
         case OrderState.INTENT, Cleared():
             return replace(order, state=OrderState.SENT), (Send(),)
         case OrderState.INTENT, Fenced(reason):
@@ -247,6 +249,8 @@ def _evidence(
             return after, (*lifted, Release()) if whole else lifted
         case OrderFilled() if _overtaken(order, event):
             ended = _ended(seen, OrderState.CLOSED, "TRADE_CLOSED")
+            if order.state is OrderState.NEW:  # not in the store yet
+                return ended, (Release(),)
             return ended, (*lifted, Record(), Release())
         case OrderFilled():
             return _trade_closed(order, event), ()

@@ -68,6 +68,7 @@ class Troubles:
                 for name in chosen:
                     together.create_task(self._after_a_moment(self.kinds[name]))
             await self._trades_again()
+        await self._trades_again()
 
     async def _after_a_moment(self, trouble: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(self._rng.random() / 2)

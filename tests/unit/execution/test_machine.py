@@ -227,6 +227,14 @@ def test_an_exit_is_done_when_another_order_has_closed_its_trade(state: OrderSta
     assert (Unblock() in commands) == (state is S.UNKNOWN)
 
 
+def test_an_exit_overtaken_before_it_is_stored_is_recorded_once_it_is() -> None:
+    stop = fill_row(12, Decimal(-1_000), "", closed=(TradeReduce(5, Decimal(-1_000), 1, ZERO),))
+    overtaken, commands = handle(Order(EXIT), stop)
+    assert (overtaken.state, commands) == (S.CLOSED, (Release(),))
+    assert handle(overtaken, NotCommitted("store_unavailable", again=True)) == (overtaken, ())
+    assert handle(overtaken, Committed()) == (overtaken, (Record(),))
+
+
 def test_an_entry_is_done_when_its_trade_is_closed_by_another_order() -> None:
     order, _ = play(ENTRY, *SENT, filled(9))
     other = fill_row(12, Decimal(-1_000), "", closed=(TradeReduce(9, Decimal(-1_000), 1, ZERO),))
