@@ -7,6 +7,7 @@ for byte: live, in simulation, in a backtest, in a replay of the journal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -19,7 +20,7 @@ from sepd.domain.order import OrderIntent
 from sepd.domain.signal import INVALID, Action, Signal
 from sepd.execution.intent import entry_intent, exit_intent
 from sepd.risk.book import Book
-from sepd.risk.correlation import mean_true_range
+from sepd.risk.correlation import Closes, Past, mean_true_range
 from sepd.risk.gate import Refused, assess, assess_exit
 from sepd.risk.reason import Reason
 from sepd.risk.situation import EntryRequest
@@ -62,6 +63,7 @@ class Decider:
 
     Args:
         analyser: makes readings batch by batch; None where the views make them themselves.
+        past: closes of the rule's finest candles from before the start, per pair by start, ns.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Decider:
         config_version: str,
         account_id: str,
         analyser: Analyser | None = None,
+        past: Past = MappingProxyType({}),
     ) -> None:
         self.views = views
         self.book = book
@@ -82,12 +85,22 @@ class Decider:
         self._config_version = config_version
         self._account_id = account_id
         self._analyser = analyser
+        self._closes = Closes(rule.finest, limits.correlation_candles, past)
+        book.correlation = self._closes.measure()
 
     def take(self, payload: Payload) -> dict[str, Sequence[Candle]]:
         """Learn from an event of the market; the candles it completed, by instrument.
 
-        Events of the account change nothing here: they come through the ledger.
+        Events of the account change nothing here: they come through the ledger. How pairs move
+        together is measured anew with the first candle of an hour.
         """
+        done = self._learn(payload)
+        for candles in done.values():
+            if self._closes.add(candles):
+                self.book.correlation = self._closes.measure()
+        return done
+
+    def _learn(self, payload: Payload) -> dict[str, Sequence[Candle]]:
         match payload:
             case Quote():
                 self.book.observe(payload)

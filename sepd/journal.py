@@ -27,7 +27,10 @@ _LEVEL = 1
 
 
 class Started(Struct, frozen=True, tag=True):
-    """A node starts: settings without secrets (JSON), and what it recovered."""
+    """A node starts: settings without secrets (JSON), and what it recovered.
+
+    `closes` are of the candles that correlations are measured from: per pair by start, ns.
+    """
 
     version: str
     settings: str
@@ -36,6 +39,7 @@ class Started(Struct, frozen=True, tag=True):
     instruments: tuple[Instrument, ...]
     snapshot: AccountSnapshot
     state: StoredState
+    closes: dict[str, dict[int, int]] = {}
 
 
 class Arrived(Struct, frozen=True, tag=True):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import structlog
 from msgspec import to_builtins
 
-from sepd import __version__
 from sepd.api.app import serve
 from sepd.api.control import serve_control
 from sepd.api.operator import Operator
@@ -37,15 +36,12 @@ from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.execution.reconcile import Recovery, quarantine, recover
 from sepd.feed import CloseFeed, EventQueue, PriceFeed, Staleness, TransactionFeed
 from sepd.heap import freeze_heap
-from sepd.journal import Journal, JournaledLedger, Started
-from sepd.market.calendar import load_calendar
+from sepd.journal import Journal, JournaledLedger
 from sepd.monitor import Monitor
 from sepd.pipeline import Pipeline
 from sepd.ports import Broker, Cache, Clock, Leader, Store, StoredTotals
-from sepd.risk.book import Book
 from sepd.settings import Settings
-from sepd.signals.rule import PolarityRule
-from sepd.signals.view import view_market
+from sepd.start import new_decider, started_from
 from sepd.supervise import Backoff, Notifier, supervise
 
 log = structlog.get_logger(__name__)
@@ -195,8 +191,14 @@ class Node:
                 f"it offers {', '.join(sorted(known)[:8])} …"
             )
         recovery = await recover(self._broker, self._store, self._exits)
-        self._book = Book(recovery.snapshot.currency, known, self._settings.risk, load_calendar())
-        self._start_journal(known, recovery)
+        now_ns, instruments = self._clock.now_ns(), tuple(known.values())
+        started = await started_from(
+            self._settings, recovery.snapshot, recovery.state, instruments, self._store, now_ns
+        )
+        self._journal.add(started)
+        batched = self._analyser.backend != "numpy"
+        decider = new_decider(self._settings, started, self._analyser if batched else None)
+        self._book = decider.book
         ledger = self._ledger = JournaledLedger(self._book, self._journal)
         quarantine(ledger, recovery.differences)
         for difference in recovery.differences:
@@ -213,23 +215,7 @@ class Node:
             workers=1 if self._paced else 8,
         )
         executor.adopt(recovery.orders)
-        self._assemble(known, executor, recovery)
-
-    def _start_journal(self, known: Mapping[str, Instrument], recovery: Recovery) -> None:
-        """The first entry holds all that the book starts from."""
-        now_ns = self._clock.now_ns()
-        started = Started(
-            version=__version__,
-            settings=self._settings.model_dump_json(),
-            account_id=self._broker.account_id,
-            now_ns=now_ns,
-            instruments=tuple(known.values()),
-            snapshot=recovery.snapshot,
-            state=recovery.state,
-        )
-        self._journal.add(started)
-        self._book.restore(recovery.snapshot, recovery.state, now_ns)
-        self._book.ready = True
+        self._assemble(decider, executor, recovery)
 
     def _prove_analyser(self) -> Analyser:
         """The engine, proven on its golden rows; a device fault later on is shown as degraded."""
@@ -249,25 +235,12 @@ class Node:
         self._health.fault("analyser", reason)
         log.error("analyser_degraded", reason=reason)
 
-    def _assemble(
-        self, known: Mapping[str, Instrument], executor: Executor, recovery: Recovery
-    ) -> None:
-        settings, book = self._settings, self._book
+    def _assemble(self, decider: Decider, executor: Executor, recovery: Recovery) -> None:
+        settings = self._settings
         self._executor, self._recovery = executor, recovery
         self._health.reconciled_ns = self._clock.now_ns()
-        chosen, streamed = settings.bitspace, self._analyser.backend == "numpy"
-        views = view_market(known, settings.instruments, settings.market, chosen, streamed=streamed)
         self._queue = EventQueue(self._timer, settings.market.queue_events, paced=self._paced)
         self._staleness = Staleness(self._timer, settings.instruments, settings.broker.silence_s)
-        decider = Decider(
-            views=views,
-            book=book,
-            rule=PolarityRule(settings.rule),
-            limits=settings.risk,
-            config_version=settings.version,
-            account_id=self._broker.account_id,
-            analyser=None if streamed else self._analyser,
-        )
         self._pipeline = Pipeline(
             queue=self._queue,
             decider=decider,
@@ -285,14 +258,14 @@ class Node:
         )
         self._monitor = Monitor(self._store, self._cache, self._ledger, self._health, self._clock)
         desk = self._desk = Desk(self._broker, self._store, executor, self._ledger, self._clock)
-        self._operator = Operator(desk, self._pipeline, book)
+        self._operator = Operator(desk, self._pipeline, decider.book)
         self._report = Report(
             settings=settings,
             health=self._health,
             queue=self._queue,
             pipeline=self._pipeline,
-            views=views,
-            book=book,
+            views=decider.views,
+            book=decider.book,
             executor=executor,
             staleness=self._staleness,
             outcomes=self._order_counts,

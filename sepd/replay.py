@@ -23,11 +23,10 @@ from sepd.journal import (
     Started,
     Unblocked,
 )
-from sepd.market.calendar import load_calendar
 from sepd.risk.book import Book
 from sepd.settings import Settings
-from sepd.signals.rule import PolarityRule, Reading
-from sepd.signals.view import view_market
+from sepd.signals.rule import Reading
+from sepd.start import new_decider
 
 
 class Difference(Struct, frozen=True):
@@ -99,7 +98,8 @@ class Replay:
             case Started():
                 self._settle(None)
                 self._started = entry
-                self._decider = _restore(entry)
+                settings = Settings.model_validate_json(entry.settings)
+                self._decider = new_decider(settings, entry)
             case Asked():
                 self._settle(None)
                 self.questions += 1
@@ -164,21 +164,3 @@ def _change(book: Book, entry: Entry) -> None:
             book.unblock(entry.instrument, entry.cause)
         case Killed():
             book.killed = entry.reason
-
-
-def _restore(started: Started) -> Decider:
-    """The decider as it was when the node started; the CPU gives the same bits as a GPU."""
-    settings = Settings.model_validate_json(started.settings)
-    known = {instrument.name: instrument for instrument in started.instruments}
-    book = Book(started.snapshot.currency, known, settings.risk, load_calendar())
-    book.restore(started.snapshot, started.state, started.now_ns)
-    book.ready = True
-    names = settings.instruments
-    return Decider(
-        views=view_market(known, names, settings.market, settings.bitspace, streamed=True),
-        book=book,
-        rule=PolarityRule(settings.rule),
-        limits=settings.risk,
-        config_version=settings.version,
-        account_id=started.account_id,
-    )

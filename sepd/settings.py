@@ -124,6 +124,13 @@ class RiskSettings(Section):
     correlation_min: Decimal = Field(
         default=Decimal("0.8"), ge=0, le=1, description="from here on two pairs move together"
     )
+    correlation_candles: int = Field(
+        default=288,
+        ge=20,
+        le=5_000,
+        description="so many of the rule's finest measure it; with returns in common for fewer "
+        "than half of them the currencies tell",
+    )
     max_daily_loss: Decimal = Field(default=Decimal("0.03"), gt=0, le=1)
     max_drawdown: Decimal = Field(
         default=Decimal("0.2"), gt=0, le=1, description="below the highest balance"

@@ -142,20 +142,24 @@ class Executor:
                 group.create_task(self._work(self._leaving), name="execution.exits")
             await self._resolve_adopted()
 
-    async def settle(self, stored: Sequence[Order]) -> None:
+    async def settle(self, stored: Sequence[Order]) -> bool:
         """Bring to its end what the store holds undecided; nothing is sent for it.
 
         An order that has ended here gets its end recorded: the answer to a commit may have been
         lost. One that nobody here knows is taken over and resolved as at a start.
+
+        Returns:
+            Whether the end of an order was recorded.
         """
         undecided = [order for order in stored if order.state in UNDECIDED]
-        for order in undecided:
-            known = self._orders.get(order.intent.id)
-            if known is not None and known.state in FINAL:
-                await self._record(known)
+        known = [self._orders.get(order.intent.id) for order in undecided]
+        ended = [order for order in known if order is not None and order.state in FINAL]
+        for order in ended:
+            await self._record(order)
         self.adopt([order for order in undecided if order.intent.id not in self._orders])
         if self._group is not None:
             await self._resolve_adopted()
+        return bool(ended)
 
     async def _resolve_adopted(self) -> None:
         while self._adopted:

@@ -137,15 +137,24 @@ async def recover(broker: Broker, store: Store, exits: ExitFile | None = None) -
 async def audit(broker: Broker, store: Store, executor: Executor) -> list[Difference] | None:
     """Compare broker and store while the daemon runs; None if they moved on meanwhile.
 
-    Before that the executor settles what the store holds undecided.
+    What the store holds undecided is settled, and where that changed it, compared once more.
     """
-    await executor.settle(_unfinished(await store.load_state(broker.account_id)))
     snapshot = await broker.account()
     await executor.drain(snapshot.last_transaction_id)
+    state = await _standing_at(snapshot, broker, store, executor)
+    if state is not None and await executor.settle(_unfinished(state)):
+        state = await _standing_at(snapshot, broker, store, executor)
+    return None if state is None else compare(snapshot, state)
+
+
+async def _standing_at(
+    snapshot: AccountSnapshot, broker: Broker, store: Store, executor: Executor
+) -> StoredState | None:
+    """What the store holds at the snapshot's transaction; None if more has been applied."""
     async with executor.writing:
         if executor.last_transaction_id != snapshot.last_transaction_id:
             return None
-        return compare(snapshot, await store.load_state(broker.account_id))
+        return await store.load_state(broker.account_id)
 
 
 async def watch(

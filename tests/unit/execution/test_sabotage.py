@@ -196,8 +196,8 @@ SABOTAGES = (
     Sabotage(
         "what an unanswered commit left stays undecided",
         "execution/reconcile.py",
-        "await executor.settle(_unfinished(await store.load_state(broker.account_id)))",
-        "pass",
+        "await executor.settle(_unfinished(state))",
+        "False",
     ),
     Sabotage(
         "money may differ",
@@ -282,6 +282,20 @@ SABOTAGES = (
         "risk/book.py",
         "latches = fill.trade_id > recent.released",
         "latches = True",
+        RISK,
+    ),
+    Sabotage(
+        "how pairs move together is not measured again",
+        "decide.py",
+        "            if self._closes.add(candles):\n",
+        "            if False:\n",
+        RISK,
+    ),
+    Sabotage(
+        "a few returns measure how pairs move together",
+        "risk/correlation.py",
+        "max(fewest, 2)",
+        "2",
         RISK,
     ),
     Sabotage(

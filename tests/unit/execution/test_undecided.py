@@ -136,14 +136,24 @@ async def test_an_order_that_nobody_knows_is_found_in_the_brokers_record(desk: D
     intent = make_entry(make_signal())
     async with desk.running():
         await desk.store.commit_intent(intent, make_signal(), b"{}")
+        assert await desk.audited() == [Kind.UNDECIDED_ORDER]
         desk.broker.execute(intent)
-        await desk.audited()
         await desk.until(intent, OrderState.FILLED)
         assert await desk.audited() == []
     assert not desk.broker.placed
     (trade,) = desk.book.trades.values()
     assert trade.client_trade_id == intent.id
     assert not desk.book.blocked["EUR_USD"]
+
+
+async def test_what_the_broker_made_of_it_before_is_applied_first(desk: Desk) -> None:
+    intent = make_entry(make_signal())
+    async with desk.running():
+        await desk.store.commit_intent(intent, make_signal(), b"{}")
+        desk.broker.execute(intent)
+        assert await desk.audited() == []
+    assert desk.store.state(intent.id) is OrderState.FILLED
+    assert desk.book.trades
 
 
 async def test_an_order_on_its_way_is_left_alone(desk: Desk) -> None:
