@@ -30,6 +30,7 @@ class OrderAccepted(Struct, frozen=True, tag=True):
     """An order-creating row: MARKET_ORDER, STOP_LOSS_ORDER …
 
     `kind` is the broker's order type (MARKET, STOP_LOSS …), `trade_id` the trade it protects.
+    A row that names its trade and no instrument has `level`, the price as written, not `price`.
     """
 
     transaction_id: int
@@ -42,6 +43,7 @@ class OrderAccepted(Struct, frozen=True, tag=True):
     trade_id: int | None = None
     client_order_id: str = ""
     replaces: int | None = None
+    level: Decimal | None = None
 
 
 class OrderFilled(Struct, frozen=True, tag=True):

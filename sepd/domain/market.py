@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from functools import cache
 
@@ -114,6 +114,10 @@ class Instrument(Struct, frozen=True):
                 f"{self.name} price {price} has more than {self.display_precision} decimals."
             )
         return int(points)
+
+    def nearest_points(self, price: Decimal) -> int:
+        """Points of an average price, which may have more decimals than the instrument quotes."""
+        return int(price.scaleb(self.display_precision).to_integral_value(ROUND_HALF_EVEN))
 
     def to_price(self, points: int) -> Decimal:
         """Decimal price of a number of points, with all the instrument's decimals."""

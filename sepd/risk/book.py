@@ -168,7 +168,7 @@ class Book:
                 self._fill(event)
             case OrderAccepted(kind="STOP_LOSS", trade_id=int() as trade_id):
                 self._stops[event.transaction_id] = trade_id
-                self._protect(trade_id, event.price)
+                self._protect(trade_id, self._stop_price(trade_id, event))
             case OrderCancelled():
                 self.release(event.client_order_id)
                 self._protect(self._stops.pop(event.order_id, 0), None)
@@ -256,6 +256,13 @@ class Book:
             self.last_loss_ns = time_ns
         elif result > 0:
             self.loss_streak = 0
+
+    def _stop_price(self, trade_id: int, event: OrderAccepted) -> int | None:
+        """Points of a stop: OANDA's row names the trade alone, which knows its instrument."""
+        trade = self.trades.get(trade_id)
+        if event.level is None or trade is None:
+            return event.price
+        return self.instruments[trade.instrument].nearest_points(event.level)
 
     def _protect(self, trade_id: int, stop: int | None) -> None:
         trade = self.trades.get(trade_id)

@@ -7,7 +7,7 @@ is an `InputError`; what is merely new to us is not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from sepd.broker.oanda import wire
 from sepd.domain.account import (
@@ -72,9 +72,12 @@ def known(instruments: Instruments, name: str) -> Instrument:
 
 
 def nearest_points(instrument: Instrument, price: Decimal) -> int:
-    """Points of an average price, which may have more decimals than the instrument quotes."""
-    points = finite(price).scaleb(instrument.display_precision)
-    return int(points.to_integral_value(ROUND_HALF_EVEN))
+    """Points of an average price, if it is one that can be.
+
+    Raises:
+        InputError: as for `finite`.
+    """
+    return instrument.nearest_points(finite(price))
 
 
 def instrument(row: wire.InstrumentRow) -> Instrument:
@@ -195,9 +198,11 @@ def account_event(row: wire.Transaction, instruments: Instruments) -> AccountEve
 
 
 def _accepted(row: wire.Transaction, time_ns: int, instruments: Instruments) -> OrderAccepted:
-    price = None
+    price = level = None
     if row.price is not None and row.instrument:
         price = nearest_points(known(instruments, row.instrument), row.price)
+    elif row.price is not None:
+        level = finite(row.price)
     return OrderAccepted(
         transaction_id=row.id,
         time_ns=time_ns,
@@ -209,6 +214,7 @@ def _accepted(row: wire.Transaction, time_ns: int, instruments: Instruments) -> 
         trade_id=row.trade_close.trade_id if row.trade_close else row.trade_id,
         client_order_id=_client_id(row),
         replaces=row.replaces_order_id,
+        level=level,
     )
 
 

@@ -86,7 +86,9 @@ def test_a_market_order() -> None:
 def test_a_stop_of_a_trade_has_a_price_without_an_instrument() -> None:
     """A dependent order's row names the trade only, and points need the instrument."""
     created = event(row(9, "STOP_LOSS_ORDER", tradeID="8", price="1.09710", reason="ON_FILL"))
-    assert created == OrderAccepted(9, NOON + 9, "STOP_LOSS", "ON_FILL", trade_id=8)
+    assert created == OrderAccepted(
+        9, NOON + 9, "STOP_LOSS", "ON_FILL", trade_id=8, level=Decimal("1.09710")
+    )
 
 
 def test_a_fill_that_reduces_closes_and_opens() -> None:

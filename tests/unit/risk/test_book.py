@@ -140,6 +140,13 @@ def test_the_stop_of_a_trade_is_followed() -> None:
     assert stops == [109_800, None, 109_900]
 
 
+def test_a_stop_that_names_its_trade_alone_protects_it_at_its_price() -> None:
+    book = make_book(held(number=5))
+    row = OrderAccepted(11, NOON, "STOP_LOSS", "ON_FILL", trade_id=5, level=Decimal("1.09800"))
+    assert book.apply(row)
+    assert book.trades[5].stop_loss == 109_800
+
+
 def test_results_belong_to_the_day_on_which_they_are_booked() -> None:
     book = make_book(held(number=5), held(number=6))
     book.apply(fill(12, closed=(leave(5, -1_000, "-500"),), balance="99500"))
