@@ -44,7 +44,7 @@ from sepd.signals.rule import PolarityRule
 from sepd.signals.view import view_market
 from sepd.simulation.cache import ForgetfulCache
 
-CONNECTIONS = 6
+CONNECTIONS = 11  # one for each worker of the executor, and the transaction stream
 FINEST = Granularity.S5
 MARKET = MarketSettings(base=FINEST, granularities=(Granularity.M1, Granularity.M5))
 RULE = RuleSettings(
