@@ -22,7 +22,7 @@ from sepd.domain.market import Gap, Quote
 from sepd.domain.order import Ambiguous, OrderIntent, Unsent
 from sepd.errors import TransientError
 from sepd.execution import machine, reconcile
-from sepd.execution.durable import verify
+from sepd.execution.durable import Job, verify
 from sepd.execution.executor import Executor, Timing
 from sepd.execution.machine import Committed, Order
 from sepd.execution.reconcile import Recovery
@@ -30,7 +30,7 @@ from sepd.execution.sequencer import Sequencer
 from sepd.execution.transactions import Transactions
 from sepd.feed.producer import Producer, Verdict
 from sepd.feed.transactions import TransactionFeed
-from sepd.ports import Broker, Store
+from sepd.ports import Broker, Clock, Store
 from sepd.risk import standing_rules
 from sepd.risk.book import Book
 from sepd.risk.gate import assess
@@ -94,9 +94,10 @@ async def durable_in_name(*_: Any) -> Committed:
     return Committed()
 
 
-def verified_late(intent: OrderIntent, now_ns: int, killed: str, fence: Any) -> Any:
+def verified_late(job: Job, clock: Clock, killed: str, fence: Any) -> Any:
     """The last check before sending, blind to the expiry."""
-    return verify(replace(intent, expires_ns=1 << 62), now_ns, killed, fence)
+    late = replace(job.intent, expires_ns=1 << 62)
+    return verify(replace(job, intent=late, until_ns=1 << 62), clock, killed, fence)
 
 
 async def place_late(self: Any, intent: OrderIntent) -> Any:
