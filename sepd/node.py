@@ -47,7 +47,9 @@ from sepd.supervise import Backoff, Notifier, supervise
 log = structlog.get_logger(__name__)
 
 Task = asyncio.Task[None]
-DRAIN_S = 15.0
+SETTLE_S = 11.0  # longer than a request to the broker lasts
+WRITE_S = 4.0
+RETRY_S = 0.25
 WATCHDOG_S = 1.0
 FEED_DELAY_S = 1.0  # with the silence of 8 s: a broker that is back is heard within ten
 
@@ -173,9 +175,11 @@ class Node:
         await stop.wait()
         self._health.phase = "stopping"
         self._notifier.stopping()
-        await self._drain(feeds)
+        left = await self._drain(feeds)
         for task in (*services, consumer):
             task.cancel()
+        if left:
+            raise TransientError(f"Stopped before all was done: {' '.join(left)}")
 
     async def _recover(self) -> None:
         """Start-up is recovery: nothing is traded before broker and store agree."""
@@ -353,15 +357,39 @@ class Node:
         if done is not None:
             done.set()
 
-    async def _drain(self, feeds: Sequence[Task]) -> None:
-        """Stop the feeds, deal with what has arrived, settle what was sent, write it all."""
+    async def _drain(self, feeds: Sequence[Task]) -> list[str]:
+        """Stop the feeds, deal with what has arrived, settle what was sent, write it all.
+
+        Returns:
+            What could not be done in time, as sentences.
+        """
         for feed in feeds:
             feed.cancel()
+        left = []
         try:
-            async with asyncio.timeout(DRAIN_S):
+            async with asyncio.timeout(SETTLE_S):
                 await self._queue.wait_processed(self._queue.last_sequence)
                 await self._executor.drain()
-                await self._pipeline.write_journal()
-                await self._store.flush()
         except TimeoutError:
-            log.error("not_drained", seconds=DRAIN_S, queued=self._queue.depth)
+            applied = self._executor.last_transaction_id
+            left.append(
+                f"{self._queue.depth} events, and what the account did after transaction"
+                f" {applied}, are left to the next start."
+            )
+        try:
+            async with asyncio.timeout(WRITE_S):
+                await self._pipeline.write_journal()
+                await self._write_all()
+        except TimeoutError:
+            left.append(f"Rows are not written: {self._store.fault or 'the store is slow.'}")
+        for sentence in left:
+            log.error("not_drained", reason=sentence)
+        return left
+
+    async def _write_all(self) -> None:
+        """Return when all that is queued is committed, however often that takes a new attempt."""
+        while True:
+            try:
+                return await self._store.flush()
+            except TransientError:
+                await asyncio.sleep(RETRY_S)
