@@ -18,7 +18,9 @@ from sepd.storage.queries import QUERIES
 from sepd.storage.rows import to_ns
 
 MINUTE_NS = 60 * 1_000_000_000
-FILLS_NS = 120 * MINUTE_NS  # the hour before every fill of the newest hour
+# The hour before every fill of the newest hour: of a pair that was latched off, only orders that
+# were under way still fill, and none is under way for an hour.
+FILLS_NS = 120 * MINUTE_NS
 
 Result = tuple[int, int, Decimal]
 

@@ -135,6 +135,8 @@ class Lives(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 4))
     def fill(self, times: int) -> None:
+        """A market order fills at once or never; half an hour is more than doubt lasts."""
+        self.waiting = [i for i in self.waiting if i.created_ns >= self.now_ns - 1_800 * S]
         for intent in self.waiting[:times]:
             number = self.lived.last_transaction_id + 1
             opened = TradeOpen(number, intent.units, 110_000, intent.id)
