@@ -19,9 +19,6 @@ class Agreement:
 
     Args:
         violated: told rule and sentence.
-
-    Attributes:
-        since: per process the transaction that it recovered at.
     """
 
     def __init__(
@@ -32,7 +29,6 @@ class Agreement:
         trace: Trace,
         violated: Callable[[str, str], None],
     ) -> None:
-        self.since: dict[str, int] = {}
         self._account = account
         self._ledger = account.ledger
         self._content = content
@@ -90,7 +86,6 @@ class Agreement:
         applied = book.last_transaction_id
         if process.number not in self._believed:
             self._trace.note(f"{process.owner} runs from {applied}")
-            self.since[process.owner] = applied
         self._believed[process.number] = applied
         if applied != self._ledger.last_id:
             return

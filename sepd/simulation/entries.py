@@ -24,15 +24,10 @@ _MINUTE_NS = 57_000_000_000  # a process's clock may be off by as much as is lef
 
 
 class Entry(Struct, frozen=True):
-    """An entry that `owner` committed at `committed_ns` of the broker's time.
-
-    `price` is the one it was decided on; `since` the transaction that its process recovered at.
-    """
+    """An entry that was decided on `price` and committed at `committed_ns` of the broker's time."""
 
     intent: OrderIntent
     price: Decimal
-    owner: str
-    since: int
     committed_ns: int
 
 
@@ -56,10 +51,7 @@ class Entries:
         self._entries[intent.id] = entry
         yield from self._judged(entry)
         minute_ns = entry.committed_ns - _MINUTE_NS
-        sent = sum(
-            other.owner == entry.owner and other.intent.created_ns > minute_ns
-            for other in self._entries.values()
-        )
+        sent = sum(other.intent.created_ns > minute_ns for other in self._entries.values())
         if sent > self._limits.max_orders_per_minute:
             yield f"{intent.id} is entry {sent} in a minute"
 
@@ -79,7 +71,7 @@ class Entries:
         pair = self._truth.pairs[intent.instrument]
         asked = Holding(pair, intent.units, entry.price, entry.price)
         held = [self._held(entry, trade) for trade in self._counted(entry)]
-        for what in broken(intent, asked, held, self._record, self._limits, entry.since):
+        for what in broken(intent, asked, held, self._record, self._limits):
             yield f"{intent.id} is decided with {what}"
 
     def _counted(self, entry: Entry) -> Iterator[Opened]:

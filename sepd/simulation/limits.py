@@ -25,14 +25,12 @@ def broken(
     held: Sequence[Holding],
     record: Record,
     limits: RiskSettings,
-    since: int,
 ) -> Iterator[str]:
     """Which limits an entry passes.
 
     Args:
         entry: what the intent asks for, at the price that it was decided on.
         held: what its process must have counted beside it.
-        since: transaction that the deciding process recovered at; some limits count from there.
     """
     at, now_ns = intent.checkpoint, intent.created_ns
     if abs(intent.units) > limits.max_units:
@@ -43,7 +41,7 @@ def broken(
         yield passed
     yield from _company(entry, held, limits)
     yield from _losses(at, now_ns, record, limits)
-    yield from _pace(intent, record, limits, since)
+    yield from _pace(intent, record, limits)
 
 
 def _company(entry: Holding, held: Sequence[Holding], limits: RiskSettings) -> Iterator[str]:
@@ -71,9 +69,10 @@ def _losses(at: int, now_ns: int, record: Record, limits: RiskSettings) -> Itera
         yield f"a loss of {opening - balance} today"
 
 
-def _pace(intent: OrderIntent, record: Record, limits: RiskSettings, since: int) -> Iterator[str]:
+def _pace(intent: OrderIntent, record: Record, limits: RiskSettings) -> Iterator[str]:
+    """A restart releases nothing."""
     at, now_ns = intent.checkpoint, intent.created_ns
-    own = [(time_ns, money) for number, time_ns, money in record.results if since < number <= at]
+    own = [(time_ns, money) for number, time_ns, money in record.results if number <= at]
     streak = _streak([money for _, money in own])
     if streak >= limits.max_loss_streak:
         last_ns = max(time_ns for time_ns, money in own if money < 0)
@@ -82,7 +81,7 @@ def _pace(intent: OrderIntent, record: Record, limits: RiskSettings, since: int)
     filled = [
         trade.transaction
         for trade in record.fills
-        if trade.instrument == intent.instrument and since < trade.transaction <= at
+        if trade.instrument == intent.instrument and trade.transaction <= at
     ]
     if len(filled) > limits.max_fills_per_hour and filled[-1] > record.unlatched:
         yield f"{len(filled)} fills in an hour"

@@ -22,7 +22,7 @@ from sepd.simulation.chain import Chain
 from sepd.simulation.entries import Entries, Entry
 from sepd.simulation.evidence import Truth, Violation, describe
 from sepd.simulation.holdings import excessive, unprotected
-from sepd.simulation.market import PORT, Market
+from sepd.simulation.market import ACCOUNT, PORT, Market
 from sepd.simulation.pipe import Pipe
 from sepd.simulation.prices import BASE
 from sepd.simulation.process import Process
@@ -203,8 +203,9 @@ class Watcher:
     def _check_limits(self, intent: OrderIntent, ask: int) -> None:
         owner, now_ns = self._lock.leader, self._market.conductor.clock.now_ns()
         price = ask * self._truth.pairs[intent.instrument].point
-        since = self._agreement.since.get(owner, 0)
-        for what in self._entries.committed(Entry(intent, price, owner, since, now_ns)):
+        released = self._content.books(ACCOUNT).released
+        self._record.unlatched = max(self._record.unlatched, released)
+        for what in self._entries.committed(Entry(intent, price, now_ns)):
             self.violated("limits", what)
         for process in self.processes:
             if process.owner == owner and process.wrong_clock:

@@ -360,6 +360,7 @@ OFF: dict[str, Substitutions] = {
     "losses in a row": unlimited(max_loss_streak=WIDE),
     "orders in a minute": unlimited(max_orders_per_minute=WIDE),
     "fills in an hour": {"sepd.risk.book.Book._count_fill": nothing},
+    "a restart releases no limit of pace": {"sepd.risk.book.Book._go_on": nothing},
     "clock skew": unlimited(max_clock_skew_s=Decimal(WIDE)),
     # several positions
     "gross exposure of several positions": unlimited(max_gross_leverage=Decimal(WIDE)),
@@ -397,7 +398,7 @@ ACROSS: frozenset[str] = frozenset(
 
 CAUGHT_AT: dict[str, int] = {
     "intent is committed before it is sent": 0,
-    "an entry that expired is not sent": 25,
+    "an entry that expired is not sent": 41,
     "no entry is decided while killed": 9,
     "the kill switch survives a restart": 52,
     "only the leader sends": 21,
@@ -429,6 +430,7 @@ CAUGHT_AT: dict[str, int] = {
     "losses in a row": 40,
     "orders in a minute": 71,
     "fills in an hour": 78,
+    "a restart releases no limit of pace": 40,
     "clock skew": 63,
     "connections are throttled": 0,
     "what the store does not take is tried again": 57,
