@@ -82,8 +82,12 @@ def settings_of(seed: int, instruments: tuple[str, ...]) -> Settings:
 
 
 def _risk(rng: random.Random, pairs: int) -> RiskSettings:
-    """Limits that are wide, but for one or none that soon is reached."""
+    """Limits that are wide, but for one or none that soon is reached.
+
+    No run is long enough to measure a correlation: currencies tell, as they tell the watcher.
+    """
     wide: dict[str, Any] = {
+        "correlation_candles": 5_000,
         "risk_per_trade": Decimal("0.001"),
         "max_fills_per_hour": 1_000,
         "max_loss_streak": 100,
