@@ -398,10 +398,10 @@ ACROSS: frozenset[str] = frozenset(
 
 CAUGHT_AT: dict[str, int] = {
     "intent is committed before it is sent": 0,
-    "an entry that expired is not sent": 41,
+    "an entry that expired is not sent": 25,
     "no entry is decided while killed": 9,
     "the kill switch survives a restart": 52,
-    "only the leader sends": 21,
+    "only the leader sends": 30,
     "a write is never repeated by the HTTP client": 1,
     "every entry has a stop on fill": 0,
     "every entry has a price bound": 0,
@@ -419,7 +419,7 @@ CAUGHT_AT: dict[str, int] = {
     "a gap leaves no candle": 15,
     "a silent stream is dead": 4,
     "a broken stream is connected again": 1,
-    "one position per pair": 17,
+    "one position per pair": 25,
     "units of an order": 22,
     "notional of an order": 46,
     "gross exposure": 62,
