@@ -379,7 +379,10 @@ OFF: dict[str, Substitutions] = {
     "no audit row is altered": {"sepd.simulation.store.Content.record_kill": kill_and_forge},
     # life
     "connections are throttled": {"sepd.broker.oanda.limits.Throttle.acquire": no_throttle},
-    "a stop waits for nobody for ever": {"sepd.node.DRAIN_S": float(WIDE)},
+    "a stop waits for nobody for ever": {
+        "sepd.node.SETTLE_S": float(WIDE),
+        "sepd.node.WRITE_S": float(WIDE),
+    },
 }
 
 ACROSS: frozenset[str] = frozenset(
