@@ -79,6 +79,7 @@ class Process:
         self._exits = exits
         self._settings = settings
         self._loop = loop
+        self._origin_ns = origin_ns
         self._rng = random.Random(seed * 1_000 + number)  # noqa: S311 - repeatable, not secret
         self._store = StoreLink(database)
         self._lock = database.lock
@@ -91,11 +92,10 @@ class Process:
         """Whether it still has any effect."""
         return self.ended is None and not self._store.dead
 
-    @property
-    def wrong_clock(self) -> bool:
-        """Whether its UTC has been far off for so long that it must have seen it."""
+    def wrong_clock(self, at_ns: int) -> bool:
+        """Whether its UTC had been far off at `at_ns` for so long that it must have seen it."""
         off = abs(self.clock.skew_ns) > SKEW_NS
-        return off and self._loop.time() > self.clock.skewed_s + NOTICE_S
+        return off and (at_ns - self._origin_ns) / 1e9 > self.clock.skewed_s + NOTICE_S
 
     @property
     def book(self) -> Book | None:

@@ -208,7 +208,7 @@ class Watcher:
         for what in self._entries.committed(Entry(intent, price, now_ns)):
             self.violated("limits", what)
         for process in self.processes:
-            if process.owner == owner and process.wrong_clock:
+            if process.owner == owner and process.wrong_clock(intent.created_ns):
                 self.violated("no_entry_on_wrong_clock", f"{intent.id} is decided on it")
 
     def _on_row(self, row: Row) -> None:
