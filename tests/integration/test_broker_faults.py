@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from sepd.broker.oanda.rest import BODY_LIMIT, Attempt, mapped
+from sepd.broker.oanda.attempt import Attempt
+from sepd.broker.oanda.rest import BODY_LIMIT
 from sepd.clock import EventClock
 from sepd.domain.market import Granularity
 from sepd.domain.order import Ambiguous, Done, Refused, Unsent
@@ -255,7 +256,7 @@ def test_nothing_of_aiohttp_escapes(writes: bool, connected_: bool) -> None:
     for kind in [*found, TimeoutError, ConnectionResetError, socket.gaierror, OSError]:
         attempt = Attempt("asking", writes=writes)
         attempt.connected = connected_
-        with pytest.raises(SepdError) as caught, mapped(attempt):
+        with pytest.raises(SepdError) as caught, attempt:
             raise _bare(kind)
         if issubclass(kind, aiohttp.InvalidURL):
             assert isinstance(caught.value, ConfigError)

@@ -171,11 +171,6 @@ def never_sent(order: Order, outcome: Any) -> Any:
 OUTCOME = machine._outcome
 
 
-async def again(self: Any, request: Any, handler: Any) -> Any:
-    """aiohttp may repeat what it takes for repeatable."""
-    return await handler(request)
-
-
 async def no_throttle(*_: Any) -> None:
     """No waiting for a turn."""
 
@@ -299,7 +294,9 @@ OFF: dict[str, Substitutions] = {
         "sepd.simulation.lease.Lease.run": for_ever,
         "sepd.simulation.store.StoreLink._hold_epoch": nothing,
     },
-    "a write is never repeated by the HTTP client": {"sepd.broker.oanda.rest.Attempt.once": again},
+    "a write is never repeated by the HTTP client": {
+        "sepd.broker.oanda.attempt.Attempt.once": nothing
+    },
     # what an order carries
     "every entry has a stop on fill": {
         "sepd.broker.oanda.requests.order_body": without("stopLossOnFill")

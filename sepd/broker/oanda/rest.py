@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from types import SimpleNamespace
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from sepd.broker.oanda import wire
+from sepd.broker.oanda.attempt import Attempt, Connector
 from sepd.broker.oanda.limits import Throttle, Urgency
-from sepd.errors import BrokerRejected, ConfigError, NotSent, OutcomeUnknown, TransientError
+from sepd.errors import BrokerRejected, ConfigError, NotSent, TransientError
 from sepd.settings import BrokerSettings
-from sepd.supervise import Backoff, being_cancelled
+from sepd.supervise import Backoff
 
 BODY_LIMIT = 1 << 20
 BULK_LIMIT = 32 << 20
@@ -34,47 +34,6 @@ _BURST = 5.0
 _JSON = {"Content-Type": "application/json"}
 _ERROR = wire.decoder(wire.ErrorBody)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class Attempt:
-    """One request: what it is, whether it writes, and whether it may have left this machine."""
-
-    def __init__(self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ) -> None:
-        self.what = what
-        self.writes = writes
-        self.urgency = urgency
-        self.connected = False
-
-    def fault(self, cause: str) -> Exception:
-        """The error, by reaction, of a failure that is not an answer."""
-        if not self.connected:
-            return NotSent(f"{self.what}: no connection to the broker: {cause}")
-        if self.writes:
-            return OutcomeUnknown(f"{self.what}: sent, but without an answer: {cause}")
-        return TransientError(f"{self.what}: {cause}")
-
-    async def once(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """aiohttp repeats a PUT whose kept-alive connection broke; a write must not be."""
-        if self.connected:
-            raise aiohttp.ClientConnectionError("the connection broke before the answer")
-        return await handler(request)
-
-
-@contextmanager
-def mapped(attempt: Attempt) -> Iterator[None]:
-    """Turn whatever aiohttp, the socket or the deadline raises into sepd's own errors."""
-    try:
-        yield
-    except aiohttp.InvalidURL as error:
-        raise ConfigError(f"{attempt.what}: {error} is not a URL; see broker.rest_url.") from None
-    except TimeoutError:
-        raise attempt.fault("no answer in time.") from None
-    except (aiohttp.ClientError, OSError) as error:
-        if being_cancelled():
-            raise asyncio.CancelledError from error
-        raise attempt.fault(f"{type(error).__name__}: {error}.") from None
 
 
 class Rest:
@@ -101,10 +60,9 @@ class Rest:
             return
         key = self._settings.api_key.get_secret_value()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=40, keepalive_timeout=30, ttl_dns_cache=60),
+            connector=Connector(self.connections, limit=40, keepalive_timeout=30, ttl_dns_cache=60),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.timeout_s),
             headers={"Authorization": f"Bearer {key}", "Accept-Datetime-Format": "RFC3339"},
-            trace_configs=[self._trace()],
             cookie_jar=aiohttp.DummyCookieJar(),
             raise_for_status=False,
         )
@@ -162,7 +120,7 @@ class Rest:
         """
         attempt = Attempt(what, writes=True, urgency=urgency)
         if not self.requests.take(urgency):
-            with mapped(attempt):
+            with attempt:
                 async with asyncio.timeout(self._settings.timeout_s):
                     await self.requests.acquire(urgency)
         if reason := fence():
@@ -190,7 +148,7 @@ class Rest:
             TransientError, ConfigError, BrokerRejected: as for `read`.
         """
         attempt = Attempt(what)
-        with mapped(attempt):
+        with attempt:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._settings.timeout_s):
                     await self.requests.acquire()
@@ -201,7 +159,6 @@ class Rest:
                             headers={"Accept-Encoding": "identity"},
                             allow_redirects=False,
                             read_bufsize=STREAM_BUFFER,
-                            trace_request_ctx=attempt,
                         )
                     )
                     if response.status != 200:
@@ -220,7 +177,7 @@ class Rest:
         limited: bool = True,
         limit: int = BODY_LIMIT,
     ) -> tuple[int, bytes]:
-        with mapped(attempt):
+        with attempt:
             async with asyncio.timeout(self._settings.timeout_s):
                 if limited:
                     await self.requests.acquire()
@@ -231,8 +188,6 @@ class Rest:
                     data=None if body is None else msgspec.json.encode(body),
                     headers=None if body is None else _JSON,
                     allow_redirects=False,
-                    trace_request_ctx=attempt,
-                    middlewares=(attempt.once,) if attempt.writes else (),
                 ) as response:
                     if response.status == 429:
                         self.requests.pause(self._penalty.next_s())
@@ -258,23 +213,6 @@ class Rest:
                 reason = error.error_code or f"HTTP_{status}"
                 return BrokerRejected(reason, f"{what}: {error.error_message or reason}")
         return TransientError(f"{what}: the broker answered {status}.")
-
-    def _trace(self) -> aiohttp.TraceConfig:
-        """New connections wait for their turn, the most urgent request's first; a request knows
-        when it has a connection.
-        """
-        trace = aiohttp.TraceConfig()
-
-        async def creating(_: object, context: SimpleNamespace, __: object) -> None:
-            await self.connections.acquire(context.trace_request_ctx.urgency)
-
-        async def connected(_: object, context: SimpleNamespace, ___: object) -> None:
-            context.trace_request_ctx.connected = True
-
-        trace.on_connection_create_start.append(creating)
-        trace.on_connection_create_end.append(connected)
-        trace.on_connection_reuseconn.append(connected)
-        return trace
 
     @property
     def _opened(self) -> aiohttp.ClientSession:

@@ -1,0 +1,102 @@
+"""One request on its way: its connection, and what a failure says about whether it left.
+
+A request goes over a kept connection, or over a new one in its turn. aiohttp repeats GET and PUT
+when a kept connection turns out to be broken; every try asks the `Connector` for a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from sepd.broker.oanda.limits import Throttle, Urgency
+from sepd.errors import ConfigError, NotSent, OutcomeUnknown, TransientError
+from sepd.supervise import being_cancelled
+
+_AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, Any]
+
+
+class Attempt:
+    """One request: what it is, whether it writes, and whether it may have left this machine.
+
+    As a context it is the request that this task makes, and turns whatever aiohttp, the socket or
+    the deadline raises into sepd's own errors.
+    """
+
+    def __init__(self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ) -> None:
+        self.what = what
+        self.writes = writes
+        self.urgency = urgency
+        self.connected = False
+        self.may_open = False
+
+    def __enter__(self) -> None:
+        _CURRENT.set(self)
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        if error is None:
+            return
+        if isinstance(error, aiohttp.InvalidURL):
+            raise ConfigError(f"{self.what}: {error} is not a URL; see broker.rest_url.") from None
+        if isinstance(error, TimeoutError):
+            raise self.fault("no answer in time.") from None
+        if isinstance(error, aiohttp.ClientError | OSError):
+            if being_cancelled():
+                raise asyncio.CancelledError from error
+            raise self.fault(f"{type(error).__name__}: {error}.") from None
+
+    def fault(self, cause: str) -> Exception:
+        """The error, by reaction, of a failure that is not an answer."""
+        if not self.connected:
+            return NotSent(f"{self.what}: no connection to the broker: {cause}")
+        if self.writes:
+            return OutcomeUnknown(f"{self.what}: sent, but without an answer: {cause}")
+        return TransientError(f"{self.what}: {cause}")
+
+    def once(self) -> None:
+        """aiohttp repeats a PUT whose kept-alive connection broke; a write must not be."""
+        if self.writes and self.connected:
+            raise aiohttp.ClientConnectionError("the connection broke before the answer")
+
+
+_CURRENT: ContextVar[Attempt] = ContextVar("attempt")
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections for `Attempt`s: kept ones first; new ones in turn, the most urgent's first."""
+
+    def __init__(self, turns: Throttle, **options: Any) -> None:
+        super().__init__(socket_factory=_make_socket, **options)
+        self._turns = turns
+
+    async def connect(self, *given: Any, **named: Any) -> Connection:
+        """A connection for the request at hand, which may leave from here on."""
+        attempt = _CURRENT.get()
+        attempt.once()
+        try:
+            connection = await super().connect(*given, **named)
+        except aiohttp.ClientConnectorDNSError:
+            raise
+        except aiohttp.ClientConnectorError:
+            await self._turns.acquire(attempt.urgency)
+            attempt.may_open = True
+            try:
+                connection = await super().connect(*given, **named)
+            finally:
+                attempt.may_open = False
+        attempt.connected = True
+        return connection
+
+
+def _make_socket(info: _AddressInfo) -> socket.socket:
+    """A socket for an attempt whose turn it is to open a connection."""
+    if not _CURRENT.get().may_open:
+        raise OSError("no kept connection, and not yet the turn of a new one")
+    family, kind, protocol, *_ = info
+    return socket.socket(family, kind, protocol)
