@@ -71,7 +71,7 @@ class Entries:
         pair = self._truth.pairs[intent.instrument]
         asked = Holding(pair, intent.units, entry.price, entry.price)
         held = [self._held(entry, trade) for trade in self._counted(entry)]
-        for what in broken(intent, asked, held, self._record, self._limits):
+        for what in broken(intent, asked, held, self._record, self._limits, entry.committed_ns):
             yield f"{intent.id} is decided with {what}"
 
     def _counted(self, entry: Entry) -> Iterator[Opened]:

@@ -25,14 +25,17 @@ def broken(
     held: Sequence[Holding],
     record: Record,
     limits: RiskSettings,
+    now_ns: int,
 ) -> Iterator[str]:
     """Which limits an entry passes.
 
     Args:
         entry: what the intent asks for, at the price that it was decided on.
         held: what its process must have counted beside it.
+        now_ns: when it was committed; `created_ns` is the time of the quote that it answers, a
+            moment before it was judged.
     """
-    at, now_ns = intent.checkpoint, intent.created_ns
+    at = intent.checkpoint
     if abs(intent.units) > limits.max_units:
         yield f"{intent.units} units"
     if entry.worth[0] > limits.max_notional * ROUNDING:
@@ -41,7 +44,7 @@ def broken(
         yield passed
     yield from _company(entry, held, limits)
     yield from _losses(at, now_ns, record, limits)
-    yield from _pace(intent, record, limits)
+    yield from _pace(intent, record, limits, now_ns)
 
 
 def _company(entry: Holding, held: Sequence[Holding], limits: RiskSettings) -> Iterator[str]:
@@ -69,9 +72,9 @@ def _losses(at: int, now_ns: int, record: Record, limits: RiskSettings) -> Itera
         yield f"a loss of {opening - balance} today"
 
 
-def _pace(intent: OrderIntent, record: Record, limits: RiskSettings) -> Iterator[str]:
+def _pace(intent: OrderIntent, record: Record, limits: RiskSettings, now_ns: int) -> Iterator[str]:
     """A restart releases nothing."""
-    at, now_ns = intent.checkpoint, intent.created_ns
+    at = intent.checkpoint
     own = [(time_ns, money) for number, time_ns, money in record.results if number <= at]
     streak = _streak([money for _, money in own])
     if streak >= limits.max_loss_streak:

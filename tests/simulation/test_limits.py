@@ -35,7 +35,8 @@ def record() -> Record:
 def passed(entry: Holding, held: tuple[Holding, ...], **limits: object) -> list[str]:
     """What is said of an entry of which nothing but `limits` could be wrong."""
     intent = make_entry(make_signal(1), units=int(entry.units), checkpoint=2)
-    return list(broken(intent, entry, held, record(), RiskSettings().model_copy(update=limits)))
+    rules = RiskSettings().model_copy(update=limits)
+    return list(broken(intent, entry, held, record(), rules, intent.created_ns))
 
 
 def sums(*holdings: Holding) -> tuple[Decimal, Decimal, Decimal]:
