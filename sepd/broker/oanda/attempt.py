@@ -29,6 +29,8 @@ class Attempt:
     the deadline raises into sepd's own errors.
     """
 
+    __slots__ = ("connected", "may_open", "urgency", "what", "writes")
+
     def __init__(self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ) -> None:
         self.what = what
         self.writes = writes
