@@ -51,12 +51,24 @@ class Calendar:
     def __init__(self, hours: Hours) -> None:
         self._hours = hours
         self._known: dict[str, _Sessions] = {}
+        self._last: dict[str, Interval] = {}
+
+    def session(self, instrument: str, time_ns: int) -> Interval | None:
+        """The unbroken stretch of trading that holds an instant; None while there is none."""
+        last = self._last.get(instrument)
+        if last is not None and last.open_ns <= time_ns < last.close_ns:
+            return last
+        opens, closes = self._around(instrument, time_ns)
+        place = bisect_right(opens, time_ns) - 1
+        if place < 0 or time_ns >= closes[place]:
+            return None
+        found = Interval(opens[place], closes[place])
+        self._last[instrument] = found
+        return found
 
     def is_open(self, instrument: str, time_ns: int) -> bool:
         """Whether `instrument` trades at an instant."""
-        opens, closes = self._around(instrument, time_ns)
-        place = bisect_right(opens, time_ns)
-        return place > 0 and time_ns < closes[place - 1]
+        return self.session(instrument, time_ns) is not None
 
     def next_open(self, instrument: str, time_ns: int) -> int:
         """The first instant not before `time_ns` at which `instrument` trades."""
@@ -68,9 +80,8 @@ class Calendar:
 
     def next_close(self, instrument: str, time_ns: int) -> int:
         """The first instant not before `time_ns` at which `instrument` does not trade."""
-        opens, closes = self._around(instrument, time_ns)
-        place = bisect_right(opens, time_ns)
-        return max(time_ns, closes[place - 1]) if place else time_ns
+        found = self.session(instrument, time_ns)
+        return time_ns if found is None else found.close_ns
 
     def sessions(self, instrument: str, from_ns: int, to_ns: int) -> list[Interval]:
         """Unbroken stretches of trading that overlap [from_ns, to_ns), whole, in order."""

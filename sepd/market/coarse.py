@@ -17,14 +17,14 @@ def merged(granularity: Granularity, start_ns: int, parts: Sequence[Candle]) -> 
         granularity,
         start_ns,
         first.bid_open,
-        max(part.bid_high for part in parts),
-        min(part.bid_low for part in parts),
+        max([part.bid_high for part in parts]),
+        min([part.bid_low for part in parts]),
         last.bid_close,
         first.ask_open,
-        max(part.ask_high for part in parts),
-        min(part.ask_low for part in parts),
+        max([part.ask_high for part in parts]),
+        min([part.ask_low for part in parts]),
         last.ask_close,
-        sum(part.volume for part in parts),
+        sum([part.volume for part in parts]),
     )
 
 
@@ -35,28 +35,41 @@ class CoarseCandles:
     that a repair or a correction of them can still be followed.
     """
 
-    __slots__ = ("_base", "_built", "_coverage", "_emitted", "_horizon_ns", "_lengths", "_open")
+    __slots__ = (
+        "_base",
+        "_built",
+        "_coverage",
+        "_emitted",
+        "_forget_ns",
+        "_lengths",
+        "_longest_ns",
+        "_open",
+    )
 
     def __init__(
         self, base: Granularity, granularities: Sequence[Granularity], coverage: Coverage
     ) -> None:
-        self._lengths = sorted(set(granularities) - {base}, key=lambda length: length.ns)
-        for length in self._lengths:
+        lengths = sorted(set(granularities) - {base}, key=lambda length: length.ns)
+        for length in lengths:
             if length.ns < base.ns or length.ns % base.ns:
                 raise InputError(f"{length} candles cannot be built from {base} candles.")
+        self._lengths = [(length, length.ns) for length in lengths]
+        self._longest_ns = (lengths[-1] if lengths else base).ns
         self._base = base
         self._coverage = coverage
         self._built: dict[int, Candle] = {}
         self._open: dict[Granularity, int] = {}
-        self._emitted: dict[Granularity, set[int]] = {length: set() for length in self._lengths}
-        self._horizon_ns = 0
+        self._emitted: dict[Granularity, set[int]] = {length: set() for length in lengths}
+        self._forget_ns = 0
 
     def put(self, candle: Candle) -> None:
         """Take a complete base candle."""
-        self._built[candle.time_ns] = candle
-        for length in self._lengths:
-            start = length.floor(candle.time_ns)
-            self._open[length] = max(start, self._open.get(length, start))
+        time_ns = candle.time_ns
+        self._built[time_ns] = candle
+        for length, length_ns in self._lengths:
+            start = time_ns - time_ns % length_ns
+            if start >= self._open.get(length, start):
+                self._open[length] = start
 
     def base_candle(self, time_ns: int) -> Candle | None:
         """The base candle that starts at `time_ns`; None if there is none or not any more."""
@@ -64,19 +77,20 @@ class CoarseCandles:
 
     def close(self, now_ns: int) -> list[Candle]:
         """Candles of the periods that end by `now_ns`, finest first."""
-        done = []
-        for length in self._lengths:
+        done: list[Candle] = []
+        for length, length_ns in self._lengths:
             start = self._open.get(length)
-            if start is not None and start + length.ns <= now_ns:
+            if start is not None and start + length_ns <= now_ns:
                 del self._open[length]
                 done += self._emit(length, start)
-        self._forget(now_ns)
+        if now_ns >= self._forget_ns:
+            self._forget(now_ns)
         return done
 
     def repaired(self, from_ns: int, to_ns: int, now_ns: int) -> list[Candle]:
         """Candles ended by `now_ns` that what was put in [from_ns, to_ns) made complete."""
         done = []
-        for length in self._lengths:
+        for length, _ in self._lengths:
             first = length.floor(from_ns)
             starts = {length.floor(time) for time in self._built if first <= time < to_ns}
             for start in sorted(starts - self._emitted[length]):
@@ -90,7 +104,7 @@ class CoarseCandles:
         if before is None or before == candle:
             return []
         self._built[candle.time_ns] = candle
-        starts = [(length, length.floor(candle.time_ns)) for length in self._lengths]
+        starts = [(length, length.floor(candle.time_ns)) for length, _ in self._lengths]
         return [
             merged(length, start, self._parts(length, start))
             for length, start in starts
@@ -108,11 +122,9 @@ class CoarseCandles:
         return [self._built[time] for time in times if time in self._built]
 
     def _forget(self, now_ns: int) -> None:
-        longest = self._lengths[-1] if self._lengths else self._base
-        horizon = longest.floor(now_ns) - longest.ns
-        if horizon <= self._horizon_ns:
-            return
-        self._horizon_ns = horizon
+        start = now_ns - now_ns % self._longest_ns
+        horizon = start - self._longest_ns
+        self._forget_ns = start + self._longest_ns
         self._built = {time: one for time, one in self._built.items() if time >= horizon}
         for length, starts in self._emitted.items():
             self._emitted[length] = {start for start in starts if start >= horizon}

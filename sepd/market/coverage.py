@@ -32,7 +32,7 @@ class Coverage:
 
     def holds(self, from_ns: int, to_ns: int) -> bool:
         """Whether all of [from_ns, to_ns) was watched."""
-        return not any(start < to_ns and from_ns < end for start, end in self._missing)
+        return not [1 for start, end in self._missing if start < to_ns and from_ns < end]
 
     def forget(self, before_ns: int) -> None:
         """Drop what ends before an instant that nobody will ask about again."""

@@ -12,9 +12,10 @@ def session(
     calendar: Calendar, instrument: str, now_ns: int, before_close_ns: int
 ) -> Reason | None:
     """The market is open, and stays open for longer than `before_close_ns`."""
-    if not calendar.is_open(instrument, now_ns):
+    found = calendar.session(instrument, now_ns)
+    if found is None:
         return Reason.MARKET_CLOSED
-    if calendar.next_close(instrument, now_ns) - now_ns < before_close_ns:
+    if found.close_ns - now_ns < before_close_ns:
         return Reason.MARKET_CLOSING
     return None
 

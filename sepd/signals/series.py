@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from sepd.bitspace import Stream
@@ -17,7 +17,7 @@ from sepd.settings import BitspaceSettings
 from sepd.signals.rule import Reading
 
 
-class Bit(NamedTuple):
+class Bit(Struct, frozen=True, gc=False):
     """One candle of the segment, as far as its bit needs it: bid + ask of the close."""
 
     time_ns: int
@@ -42,21 +42,23 @@ class Series:
         self.granularity = granularity
         self.reading: Reading | None = None
         self.candles = 0
-        self._max_gap_ns = max_gap_candles * granularity.ns
+        self._length_ns = granularity.ns
+        self._max_step_ns = (1 + max_gap_candles) * granularity.ns
         self._stream = stream
         self._kept: deque[Bit] = deque(maxlen=depth)
 
     def push(self, candle: Candle) -> None:
         """Take the next complete candle, or one that stands in place of an earlier one."""
         last = self._kept[-1] if self._kept else None
-        if last is not None and candle.time_ns <= last.time_ns:
+        time_ns, close2 = candle.time_ns, candle.close2
+        if last is not None and time_ns <= last.time_ns:
             self._amend(candle)
             return
         self.candles += 1
-        if last is None or candle.time_ns - last.time_ns - self.granularity.ns > self._max_gap_ns:
+        if last is None or time_ns - last.time_ns > self._max_step_ns:
             self.reset()
             last = None
-        self._append(Bit(candle.time_ns, candle.close2, _direction(last, candle.close2)))
+        self._append(Bit(time_ns, close2, _direction(last, close2)))
 
     def reset(self) -> None:
         """End the segment: the next candle begins another with bit 0."""
@@ -71,8 +73,11 @@ class Series:
 
     def read(self, damped: tuple[int, int, int, int], steps: int) -> None:
         """Take damped coherence, stability, entropy and polarity; 0 steps mean invalid."""
-        end_ns = self._kept[-1].time_ns + self.granularity.ns if self._kept else 0
-        self.reading = Reading(self.granularity, end_ns, Metrics(*damped)) if steps else None
+        if not steps:
+            self.reading = None
+            return
+        end_ns = self._kept[-1].time_ns + self._length_ns
+        self.reading = Reading(self.granularity, end_ns, Metrics(*damped))
 
     def _append(self, bit: Bit) -> None:
         self._kept.append(bit)

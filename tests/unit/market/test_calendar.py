@@ -137,6 +137,14 @@ def test_next_open_and_next_close_bound_the_session(second: int) -> None:
     assert opening in [one.open_ns for one in sessions] or opening == time_ns
 
 
+@given(st.lists(st.integers(days(2016, 12, 27) * DAY_S, days(2017, 1, 6) * DAY_S), max_size=20))
+def test_what_was_asked_before_changes_no_answer(seconds: list[int]) -> None:
+    for second in seconds:
+        for name in ("EUR_USD", "NZD_USD"):
+            around = CALENDAR.sessions(name, second * S, second * S + 1)
+            assert CALENDAR.session(name, second * S) == (around[0] if around else None)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "gap_hours"),
     [
