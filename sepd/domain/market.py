@@ -98,6 +98,11 @@ class Instrument(Struct, frozen=True):
         return _power_of_ten(-self.display_precision)
 
     @property
+    def unit_step(self) -> Decimal:
+        """Smallest difference of two sizes that the broker takes."""
+        return _power_of_ten(-self.trade_units_precision)
+
+    @property
     def points_per_pip(self) -> int:
         """Points in one pip: 10 for EUR_USD at five decimals."""
         return int(_power_of_ten(self.display_precision + self.pip_location))

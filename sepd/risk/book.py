@@ -29,6 +29,7 @@ from sepd.domain.order import OrderIntent, Purpose
 from sepd.market.calendar import Calendar
 from sepd.ports import DayLedger, StoredState
 from sepd.risk.day import trading_day
+from sepd.risk.terms import Terms, terms_of
 from sepd.settings import RiskSettings
 
 ZERO = Decimal(0)
@@ -78,6 +79,7 @@ class Book:
         self.sent_ns: deque[int] = deque(maxlen=REMEMBERED)
         self.filled_ns: dict[str, deque[int]] = {}
         self._day = DayLedger("", ZERO, ZERO, ZERO)
+        self._terms: dict[str, Terms] = {}
         self._stops: dict[int, int] = {}
         self._sent: set[str] = set()
         self._shortest_jump = int(2 * limits.max_jump_pips)
@@ -114,6 +116,13 @@ class Book:
         if today <= self._day.day:
             return self._day
         return DayLedger(today, self.balance, ZERO, max(self._day.high_water, self.balance))
+
+    def terms(self, name: str, limits: RiskSettings) -> Terms:
+        """What `limits` mean for the pair `name`, worked out when either is another object."""
+        pair, known = self.instruments[name], self._terms.get(name)
+        if known is None or known.limits is not limits or known.pair is not pair:
+            known = self._terms[name] = terms_of(limits, pair)
+        return known
 
     def observe(self, quote: Quote) -> None:
         """Take a quote; one older than the newest is ignored, one far from it is remembered."""

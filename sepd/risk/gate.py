@@ -19,9 +19,8 @@ from sepd.risk.book import Book
 from sepd.risk.exposure import Valuation
 from sepd.risk.reason import Reason
 from sepd.risk.session import held_over_close
-from sepd.risk.situation import EntryRequest, Proposal, Standing
+from sepd.risk.situation import EntryRequest, Proposal, Standing, standing_of
 from sepd.risk.sizing import (
-    bound_points,
     risk_fraction,
     round_units,
     stop_points,
@@ -30,10 +29,11 @@ from sepd.risk.sizing import (
 )
 from sepd.settings import RiskSettings
 
+_encode = msgspec.json.Encoder().encode
 WEEK_NS = 7 * 86_400 * NS_PER_S
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """An entry that passed every rule: the fields of its intent; prices are points.
 
     `snapshot` is what the gate saw, as canonical JSON (`RiskSnapshot`).
@@ -46,14 +46,14 @@ class Accepted(Struct, frozen=True):
     snapshot: bytes
 
 
-class Refused(Struct, frozen=True):
+class Refused(Struct, frozen=True, gc=False):
     """An entry or exit that may not be sent, and what the gate saw."""
 
     reason: Reason
     snapshot: bytes = b""
 
 
-class RiskSnapshot(Struct, frozen=True):
+class RiskSnapshot(Struct, frozen=True, gc=False):
     """What a verdict rested on; money is in home currency."""
 
     now_ns: int
@@ -75,9 +75,9 @@ def assess(request: EntryRequest, book: Book, limits: RiskSettings) -> Accepted 
     Raises:
         ValueError: the signal asks to close.
     """
-    if not request.signal.action.sign:
+    standing = standing_of(request, book, limits)
+    if not standing.sign:
         raise ValueError("A CLOSE signal is judged by assess_exit.")
-    standing = Standing(request, book, limits)
     for rule in standing_rules.RULES:
         reason = rule(standing)
         if reason:
@@ -109,24 +109,23 @@ def assess_exit(trade_id: int, book: Book) -> Refused | None:
 
 def _propose(at: Standing) -> Proposal | Reason:
     """Entry price, bound, stop, target and size of the trade that the request means."""
-    book, limits, pair, sign = at.book, at.limits, at.pair, at.request.signal.action.sign
-    valuation = Valuation(book, at.since(limits.max_conversion_age_s), limits.conversion_markup)
+    book, limits, request, sign, terms = at.book, at.limits, at.request, at.sign, at.terms
+    pair = terms.pair
+    valuation = Valuation(book, at.now_ns - terms.conversion_age_ns, limits.conversion_markup)
     home_per_quote = valuation.rate(pair.quote)
     if home_per_quote is None:
         return Reason.NO_CONVERSION
     entry = at.quote.ask if sign > 0 else at.quote.bid
-    stop = stop_points(pair, limits, at.request.volatility_points)
-    bound = bound_points(pair, limits)
+    stop, target, bound = _distances(at)
     worst = int(stop * _slip(at)) + bound
-    fraction = risk_fraction(at.request.signal.confidence, limits)
+    fraction = risk_fraction(request.signal.confidence, limits)
     if not fraction:
         return Reason.NO_EDGE
-    if at.request.units is None:
+    if request.units is None:
         sized = units_at_risk(book.balance * fraction, worst, home_per_quote, pair)
-        cap = round_units(min(limits.max_units, pair.maximum_order_units), pair)
-        units = min(sized, cap)
+        units = min(sized, terms.cap)
     else:
-        units = round_units(at.request.units, pair)
+        units = round_units(request.units, pair)
     return Proposal(
         standing=at,
         valuation=valuation,
@@ -134,9 +133,18 @@ def _propose(at: Standing) -> Proposal | Reason:
         entry=entry,
         price_bound=entry + sign * bound,
         stop_loss=entry - sign * stop,
-        take_profit=entry + sign * target_points(stop, limits),
+        take_profit=entry + sign * target,
         risk=units * worst * pair.point * home_per_quote,
     )
+
+
+def _distances(at: Standing) -> tuple[int, int, int]:
+    """Points from the entry to stop, target and bound: further away where prices move much."""
+    terms, moved = at.terms, at.request.volatility_points
+    if not moved:
+        return terms.stop, terms.target, terms.bound
+    stop = stop_points(terms.pair, at.limits, moved)
+    return stop, target_points(stop, at.limits), terms.bound
 
 
 def _slip(at: Standing) -> Decimal:
@@ -144,19 +152,19 @@ def _slip(at: Standing) -> Decimal:
     calendar = at.book.calendar
     if calendar is None:
         return Decimal(1)
-    until = at.request.exit_by_ns or at.request.now_ns + WEEK_NS
-    over = held_over_close(calendar, at.instrument, at.request.now_ns, until)
+    until = at.request.exit_by_ns or at.now_ns + WEEK_NS
+    over = held_over_close(calendar, at.instrument, at.now_ns, until)
     return at.limits.weekend_gap if over else Decimal(1)
 
 
 def _snapshot(at: Standing, reason: Reason, proposal: Proposal | None = None) -> bytes:
     book = at.book
-    return msgspec.json.encode(
+    return _encode(
         RiskSnapshot(
-            now_ns=at.request.now_ns,
+            now_ns=at.now_ns,
             reason=reason,
             balance=book.balance,
-            day=book.day(at.request.now_ns),
+            day=book.day(at.now_ns),
             positions=len(book.trades),
             pending=len(book.pending),
             last_transaction_id=book.last_transaction_id,

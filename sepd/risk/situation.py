@@ -6,14 +6,15 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from sepd.domain.market import Instrument, Quote
+from sepd.domain.market import Quote
 from sepd.domain.signal import Signal
 from sepd.risk.book import Book
-from sepd.risk.exposure import Valuation
+from sepd.risk.exposure import Holding, Valuation, holdings
+from sepd.risk.terms import Terms
 from sepd.settings import RiskSettings
 
 
-class EntryRequest(Struct, frozen=True):
+class EntryRequest(Struct, frozen=True, gc=False):
     """A wish to enter on a signal at `now_ns`.
 
     Args:
@@ -31,34 +32,41 @@ class EntryRequest(Struct, frozen=True):
     exit_by_ns: int = 0
 
 
-class Standing(Struct, frozen=True):
-    """Request, book and limits: enough for the rules that do not depend on the size."""
+class Standing(Struct, frozen=True, gc=False):
+    """Request, book and limits: enough for the rules that do not depend on the size.
+
+    `sign` is the direction to enter in, `held` what is held or under way (`holdings`).
+    """
 
     request: EntryRequest
     book: Book
     limits: RiskSettings
-
-    @property
-    def instrument(self) -> str:
-        """Name of the pair to enter."""
-        return self.request.signal.instrument
+    instrument: str
+    sign: int
+    now_ns: int
+    held: list[Holding]
 
     @property
     def quote(self) -> Quote:
-        """Its newest quote; the rule `NO_PRICE` stands before every use."""
+        """Newest quote of the pair to enter; the rule `NO_PRICE` stands before every use."""
         return self.book.quotes[self.instrument]
 
     @property
-    def pair(self) -> Instrument:
-        """Its description; the rule `UNKNOWN_INSTRUMENT` stands before every use."""
-        return self.book.instruments[self.instrument]
-
-    def since(self, seconds: Decimal | int) -> int:
-        """The instant `seconds` before the request, ns."""
-        return self.request.now_ns - int(seconds * 1_000_000_000)
+    def terms(self) -> Terms:
+        """Its limits; the rule `UNKNOWN_INSTRUMENT` stands before every use."""
+        return self.book.terms(self.instrument, self.limits)
 
 
-class Proposal(Struct, frozen=True):
+def standing_of(request: EntryRequest, book: Book, limits: RiskSettings) -> Standing:
+    """How `request` stands."""
+    signal = request.signal
+    held = list(holdings(book))
+    return Standing(
+        request, book, limits, signal.instrument, signal.action.sign, request.now_ns, held
+    )
+
+
+class Proposal(Struct, frozen=True, gc=False):
     """A sized entry. `units` are signed, prices are points, `risk` is home money lost at the
     stop from the worst fill.
     """

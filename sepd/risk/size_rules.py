@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sepd.risk.exposure import holdings
 from sepd.risk.reason import Reason
 from sepd.risk.situation import Proposal
 
@@ -23,20 +22,16 @@ def stop(of: Proposal) -> Reason | None:
 
 def units(of: Proposal) -> Reason | None:
     """The broker accepts the size, and so do we."""
-    pair, limits = of.standing.pair, of.standing.limits
-    size = of.units * of.standing.request.signal.action.sign
+    at, pair = of.standing, of.standing.terms.pair
+    size = of.units * at.sign
     if size < pair.minimum_trade_size:
         return Reason.TOO_SMALL
-    if size > min(limits.max_units, pair.maximum_order_units):
+    if size > at.terms.most:
         return Reason.TOO_MANY_UNITS
-    held = sum(
-        abs(count)
-        for name, count in holdings(of.standing.book, (of.standing.instrument, of.units))
-        if name == of.standing.instrument
-    )
-    if pair.maximum_position_size and held > pair.maximum_position_size:
-        return Reason.POSITION_SIZE
-    return None
+    if not pair.maximum_position_size:
+        return None
+    same = [abs(units) for name, units in at.held if name == at.instrument]
+    return Reason.POSITION_SIZE if sum(same) + size > pair.maximum_position_size else None
 
 
 def exposure(of: Proposal) -> Reason | None:
@@ -63,7 +58,7 @@ def exposure(of: Proposal) -> Reason | None:
 def losses(of: Proposal) -> Reason | None:
     """Even if everything is stopped today, the day's loss and the drawdown stay within limits."""
     book, limits = of.standing.book, of.standing.limits
-    day = book.day(of.standing.request.now_ns)
+    day = book.day(of.standing.now_ns)
     open_risk = of.valuation.at_stops()
     if open_risk is None:
         return Reason.NO_CONVERSION

@@ -61,4 +61,4 @@ def units_at_risk(
 
 def round_units(units: Decimal, instrument: Instrument) -> Decimal:
     """`units` cut to the instrument's `trade_units_precision`."""
-    return units.quantize(Decimal(1).scaleb(-instrument.trade_units_precision), ROUND_DOWN)
+    return units.quantize(instrument.unit_step, ROUND_DOWN)
