@@ -27,6 +27,8 @@ from tests.support.oanda import (
     serving,
     streaming,
 )
+from tests.support.proxy import cutting
+from tests.support.virtual import run_virtually
 
 A = f"/v3/accounts/{ACCOUNT}"
 ORDER = row(
@@ -264,3 +266,21 @@ async def test_an_exit_without_a_connection_does_not_wait_behind_reads() -> None
             reads = sum(path.endswith("/pricing") for _, path, _, _ in oanda.requests)
             hold.set()
     assert reads < 8
+
+
+def test_the_connections_that_a_burst_asked_for_are_there_for_the_next() -> None:
+    """Whoever finds none kept opens one in its turn, even if one came free while it waited."""
+
+    async def bursts() -> list[int]:
+        async with (
+            serving(ScriptedOanda()) as oanda,
+            cutting(oanda.url) as proxy,
+            connected(proxy.url) as broker,
+        ):
+            opened = []
+            for _ in range(2):
+                await asyncio.gather(*(broker.cancel(8) for _ in range(4)))
+                opened.append(len(proxy.opened_s))
+            return opened
+
+    assert run_virtually(bursts()) == [4, 4]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextvars import ContextVar
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import aiohttp
 from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from sepd.broker.oanda.limits import Throttle, Urgency
 from sepd.errors import ConfigError, NotSent, OutcomeUnknown, TransientError
@@ -71,29 +72,41 @@ _CURRENT: ContextVar[Attempt] = ContextVar("attempt")
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections for `Attempt`s: kept ones first; new ones in turn, the most urgent's first."""
+    """Connections for `Attempt`s: kept ones first; new ones in turn, the most urgent's first.
+
+    Who finds none kept gets a new one: the pool grows to as many as were ever wanted at once.
+    """
 
     def __init__(self, turns: Throttle, **options: Any) -> None:
         super().__init__(socket_factory=_make_socket, **options)
         self._turns = turns
+        self._opening = aiohttp.TraceConfig()
+        self._opening.on_connection_create_start.append(self._turn)
+        self._opening.freeze()
 
-    async def connect(self, *given: Any, **named: Any) -> Connection:
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
         """A connection for the request at hand, which may leave from here on."""
         attempt = _CURRENT.get()
         attempt.once()
         try:
-            connection = await super().connect(*given, **named)
+            connection = await super().connect(req, traces, timeout)
         except aiohttp.ClientConnectorDNSError:
             raise
         except aiohttp.ClientConnectorError:
-            await self._turns.acquire(attempt.urgency)
-            attempt.may_open = True
+            opening = Trace(req.session, self._opening, SimpleNamespace())
             try:
-                connection = await super().connect(*given, **named)
+                connection = await super().connect(req, [*traces, opening], timeout)
             finally:
                 attempt.may_open = False
         attempt.connected = True
         return connection
+
+    async def _turn(self, *_: object) -> None:
+        attempt = _CURRENT.get()
+        await self._turns.acquire(attempt.urgency)
+        attempt.may_open = True
 
 
 def _make_socket(info: _AddressInfo) -> socket.socket:
