@@ -12,6 +12,7 @@ import json
 import random
 import sys
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sepd.broker.oanda import OandaBroker
+from sepd.broker.oanda.requests import LimitOrder
 from sepd.clock import SystemClock
 from sepd.domain.account import OpenTrade
-from sepd.domain.order import Ambiguous, OrderIntent, OrderState, Outcome, Unsent
+from sepd.domain.order import Ambiguous, Done, OrderIntent, OrderState, Outcome, Unsent
 from sepd.domain.signal import Action, Signal
 from sepd.errors import TransientError
 from sepd.execution.executor import Executor, Timing
@@ -151,9 +153,17 @@ class Trader:
         await self.settled()
         await close_trades(self.desk(), tuple(self.book.trades.values())[:1], "close")
         await self.settled()
+        await self.wait_below()
         await kill(self.desk(), "plan", flatten=True)
         await self.settled()
         await unkill(self.desk())
+
+    async def wait_below(self) -> None:
+        """An order far below the market, which the kill finds waiting."""
+        order = LimitOrder("EUR_USD", Decimal(1_000), Decimal("0.5"))
+        outcome = await self.broker.calls.orders.create(order)
+        assert isinstance(outcome, Done)
+        self.executor.offer(outcome.events)
 
     def desk(self) -> Desk:
         return Desk(self.broker, self.store, self.executor, self.book, self.clock, 0.05)
@@ -167,7 +177,7 @@ class Trader:
         intent = entry_intent(
             self.broker.account_id,
             signal,
-            units=msgspec.convert("1000", type=type(self.book.balance)),
+            units=Decimal(1_000),
             price_bound=110_050,
             stop_loss=109_700,
             take_profit=110_450,
