@@ -37,6 +37,7 @@ HOUR_NS = 3_600 * 1_000_000_000
 REMEMBERED = 1_024
 TRANSFER = "TRANSFER_FUNDS"
 REPEATED = "repeated_execution"
+NO_PAIR = Instrument("")
 
 
 class Book:
@@ -118,8 +119,11 @@ class Book:
         return DayLedger(today, self.balance, ZERO, max(self._day.high_water, self.balance))
 
     def terms(self, name: str, limits: RiskSettings) -> Terms:
-        """What `limits` mean for the pair `name`, worked out when either is another object."""
-        pair, known = self.instruments[name], self._terms.get(name)
+        """What `limits` mean for the pair `name`, worked out when either is another object.
+
+        For an unknown pair they are those of a pair like most; the gate refuses it.
+        """
+        pair, known = self.instruments.get(name, NO_PAIR), self._terms.get(name)
         if known is None or known.limits is not limits or known.pair is not pair:
             known = self._terms[name] = terms_of(limits, pair)
         return known
@@ -136,7 +140,7 @@ class Book:
 
     def _jumps(self, newest: Quote, quote: Quote) -> bool:
         """Whether two quotes close in time are too far apart in price."""
-        moved = abs(quote.mid2 - newest.mid2)
+        moved = abs(quote.bid + quote.ask - newest.bid - newest.ask)
         if moved < self._shortest_jump:
             return False
         pair = self.instruments.get(quote.instrument)

@@ -25,7 +25,7 @@ class Closes:
     def __init__(self, granularity: Granularity, candles: int, past: Past) -> None:
         self._granularity = granularity
         self._candles = candles
-        self._closes = {name: dict(closes) for name, closes in past.items()}
+        self._closes = {name: dict(sorted(closes.items())) for name, closes in past.items()}
         newest_ns = max((time_ns for closes in past.values() for time_ns in closes), default=0)
         self._hour = newest_ns // HOUR_NS
 
@@ -44,9 +44,12 @@ class Closes:
 
     def _keep(self, candle: Candle) -> None:
         closes = self._closes.setdefault(candle.instrument, {})
+        overtaken = candle.time_ns < next(reversed(closes), 0)
         closes[candle.time_ns] = candle.close2
+        if overtaken:  # a correction, or a hole that is filled
+            closes = self._closes[candle.instrument] = dict(sorted(closes.items()))
         if len(closes) > self._candles:
-            del closes[min(closes)]
+            del closes[next(iter(closes))]
 
 
 def correlations(closes: Past, step_ns: int, fewest: int) -> dict[frozenset[str], Decimal]:

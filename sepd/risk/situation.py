@@ -35,7 +35,8 @@ class EntryRequest(Struct, frozen=True, gc=False):
 class Standing(Struct, frozen=True, gc=False):
     """Request, book and limits: enough for the rules that do not depend on the size.
 
-    `sign` is the direction to enter in, `held` what is held or under way (`holdings`).
+    `sign` is the direction to enter in, `held` what is held or under way (`holdings`), `terms`
+    the limits of the pair.
     """
 
     request: EntryRequest
@@ -45,24 +46,26 @@ class Standing(Struct, frozen=True, gc=False):
     sign: int
     now_ns: int
     held: list[Holding]
+    terms: Terms
 
     @property
     def quote(self) -> Quote:
         """Newest quote of the pair to enter; the rule `NO_PRICE` stands before every use."""
         return self.book.quotes[self.instrument]
 
-    @property
-    def terms(self) -> Terms:
-        """Its limits; the rule `UNKNOWN_INSTRUMENT` stands before every use."""
-        return self.book.terms(self.instrument, self.limits)
-
 
 def standing_of(request: EntryRequest, book: Book, limits: RiskSettings) -> Standing:
     """How `request` stands."""
     signal = request.signal
-    held = list(holdings(book))
     return Standing(
-        request, book, limits, signal.instrument, signal.action.sign, request.now_ns, held
+        request,
+        book,
+        limits,
+        instrument=signal.instrument,
+        sign=signal.action.sign,
+        now_ns=request.now_ns,
+        held=list(holdings(book)),
+        terms=book.terms(signal.instrument, limits),
     )
 
 
