@@ -118,7 +118,8 @@ class Decider:
 
     def closes(self, candles: Sequence[Candle]) -> bool:
         """Whether the rule is to be asked after `candles`."""
-        return any(candle.granularity is self.rule.finest for candle in candles)
+        finest = self.rule.finest
+        return bool([candle for candle in candles if candle.granularity is finest])
 
     def read(self) -> None:
         """Make the readings that were left to the analyser, all in one call."""
@@ -126,12 +127,17 @@ class Decider:
             unread = [series for view in self.views.values() for series in view.take_unread()]
             read_series(unread, self._analyser)
 
+    def catch_up(self, candles: Sequence[Candle]) -> None:
+        """Make the readings of `candles` that no decision has asked for."""
+        for candle in candles:
+            self.views[candle.instrument].series[candle.granularity].catch_up()
+
     def decide(self, question: Question) -> Decision | None:
         """The decision, or None where there is nothing to do."""
         name, now_ns = question.instrument, question.closed_ns
         trade = self._own_trade(name)
         held = Held(1 if trade.units > 0 else -1, trade.opened_ns) if trade else None
-        opinion = self.rule.opinion(self.views[name].readings(), now_ns)
+        opinion = self.rule.opinion(self.views[name].readings(self.rule.granularities), now_ns)
         action = self.rule.act(opinion, held, now_ns)
         if action is None:
             return None
@@ -142,9 +148,10 @@ class Decider:
 
     def _own_trade(self, name: str) -> OpenTrade | None:
         """The open trade of `name` that sepd opened; what others opened is theirs to close."""
-        trades = self.book.trades.values()
-        ours = (t for t in trades if t.instrument == name and t.client_trade_id.startswith(OURS))
-        return next(ours, None)
+        for trade in self.book.trades.values():
+            if trade.instrument == name and trade.client_trade_id.startswith(OURS):
+                return trade
+        return None
 
     def _enter(self, signal: Signal, question: Question) -> Decision:
         if question.stale:

@@ -135,6 +135,8 @@ class Pipeline:
         for name, closed_ns in closed.items():
             await self._ask(name, closed_ns)
             self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
+        self._decider.catch_up(built)
+        self._decider.catch_up(fetched)
         self.tally.events += len(batch)
         self._cache.put_quotes(list(newest.values()))
         await self._store.record_events(batch)

@@ -114,7 +114,8 @@ class Replay:
                 self._settle(None)
                 self.events += len(entry.events)
                 for event in entry.events:
-                    self._current.take(event.payload)
+                    for candles in self._current.take(event.payload).values():
+                        self._current.catch_up(candles)
                 self._current.read()
             case _:
                 self._settle(None)

@@ -42,21 +42,20 @@ class Held(Struct, frozen=True):
 
 
 class PolarityRule:
-    """Thresholds of the settings, turned into Q14 once."""
+    """Thresholds of the settings, turned into Q14 once.
+
+    The rule is asked at the closes of `finest`, the shortest of its `granularities`.
+    """
 
     def __init__(self, settings: RuleSettings) -> None:
         self.granularities = tuple(sorted(settings.granularities, key=lambda g: g.ns))
+        self.finest = self.granularities[0]
         self._polarity_min = _q14(settings.polarity_min)
         self._coherence_min = _q14(settings.coherence_min)
         self._stability_min = _q14(settings.stability_min)
         self._entropy_max = _q14(settings.entropy_max)
         self.validity_ns = settings.validity_candles * self.finest.ns
         self.hold_ns = settings.hold_candles * self.finest.ns
-
-    @property
-    def finest(self) -> Granularity:
-        """The granularity at whose closes the rule is asked."""
-        return self.granularities[0]
 
     def lean(self, metrics: Metrics) -> int:
         """+1 or −1 where one granularity alone would trade, 0 where it would not."""
@@ -76,13 +75,13 @@ class PolarityRule:
         Confidence is the weakest coherence · |polarity| among them: a score, not a probability.
         """
         fresh = {r.granularity: r.metrics for r in readings if now_ns - r.end_ns < r.granularity.ns}
-        if any(granularity not in fresh for granularity in self.granularities):
+        chosen = [fresh[granularity] for granularity in self.granularities if granularity in fresh]
+        if len(chosen) < len(self.granularities):
             return None
-        chosen = [fresh[granularity] for granularity in self.granularities]
         leans = {self.lean(metrics) for metrics in chosen}
         if len(leans) != 1 or leans == {0}:
             return None
-        confidence = min(m.coherence * abs(m.polarity) // Q14 for m in chosen)
+        confidence = min([m.coherence * abs(m.polarity) // Q14 for m in chosen])
         return Opinion(Action.BUY if leans == {1} else Action.SELL, confidence, chosen[0])
 
     def act(self, opinion: Opinion | None, held: Held | None, now_ns: int) -> Action | None:

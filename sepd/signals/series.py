@@ -33,19 +33,27 @@ class Series:
 
     Args:
         depth: newest bits of the segment that are kept.
-        stream: makes the reading of each candle as it comes; None leaves it to `read_series`.
+        stream: makes the reading when it is asked for, or by `catch_up`; None leaves it to
+            `read_series`.
     """
 
     def __init__(
         self, granularity: Granularity, max_gap_candles: int, depth: int, stream: Stream | None
     ) -> None:
         self.granularity = granularity
-        self.reading: Reading | None = None
         self.candles = 0
         self._length_ns = granularity.ns
         self._max_step_ns = (1 + max_gap_candles) * granularity.ns
         self._stream = stream
+        self._reading: Reading | None = None
+        self._due: list[int] = []
         self._kept: deque[Bit] = deque(maxlen=depth)
+
+    @property
+    def reading(self) -> Reading | None:
+        """Of the newest candle; None where it is invalid."""
+        self.catch_up()
+        return self._reading
 
     def push(self, candle: Candle) -> None:
         """Take the next complete candle, or one that stands in place of an earlier one."""
@@ -65,7 +73,22 @@ class Series:
         if self._stream is not None:
             self._stream.reset()
         self._kept.clear()
-        self.reading = None
+        self._due.clear()
+        self._reading = None
+
+    def catch_up(self) -> None:
+        """Give the stream the bits that came since the last time."""
+        if self._stream is None or not self._due:
+            return
+        row = self._stream.push_all(self._due)[-1]
+        self._due.clear()
+        damped = (
+            row.damped_coherence,
+            row.damped_stability,
+            row.damped_entropy,
+            row.damped_polarity,
+        )
+        self.read(damped, row.steps)
 
     def bits(self) -> NDArray[np.uint8]:
         """The newest bits of the segment, oldest first, at most `depth`."""
@@ -74,22 +97,15 @@ class Series:
     def read(self, damped: tuple[int, int, int, int], steps: int) -> None:
         """Take damped coherence, stability, entropy and polarity; 0 steps mean invalid."""
         if not steps:
-            self.reading = None
+            self._reading = None
             return
         end_ns = self._kept[-1].time_ns + self._length_ns
-        self.reading = Reading(self.granularity, end_ns, Metrics(*damped))
+        self._reading = Reading(self.granularity, end_ns, Metrics(*damped))
 
     def _append(self, bit: Bit) -> None:
         self._kept.append(bit)
         if self._stream is not None:
-            row = self._stream.push(bit.bit)
-            damped = (
-                row.damped_coherence,
-                row.damped_stability,
-                row.damped_entropy,
-                row.damped_polarity,
-            )
-            self.read(damped, row.steps)
+            self._due.append(bit.bit)
 
     def _amend(self, candle: Candle) -> None:
         """Put `candle` in its place and make every bit since anew; an older one is past caring."""

@@ -20,7 +20,7 @@ class InstrumentView:
     """Candles and readings of one instrument. Pure: fed by the consumer alone.
 
     Args:
-        streamed: readings are made candle by candle; else the caller makes those it takes.
+        streamed: readings are made when they are asked for; else the caller makes those it takes.
     """
 
     def __init__(
@@ -79,9 +79,10 @@ class InstrumentView:
         """The newest complete candles of one length, oldest first, at most `RECENT`."""
         return self._recent[granularity]
 
-    def readings(self) -> list[Reading]:
-        """Newest valid reading of each granularity."""
-        return [series.reading for series in self.series.values() if series.reading]
+    def readings(self, granularities: Sequence[Granularity]) -> list[Reading]:
+        """Newest valid reading of each of `granularities`."""
+        newest = [self.series[granularity].reading for granularity in granularities]
+        return [reading for reading in newest if reading]
 
     def take_unread(self) -> list[Series]:
         """Series that took candles since the last call."""

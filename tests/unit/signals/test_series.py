@@ -31,6 +31,7 @@ def test_readings_one_by_one_and_by_batch_equal_the_whole_history(
 ) -> None:
     one_by_one = streamed()
     by_batch = Series(M5, 3, depth_of(SETTINGS), None)
+    at_the_end = streamed()
     analyser = Analyser(parameters(8, 2, iterations=4), "numpy")
     period, close, bit = 0, 100_000, 0
     bits: list[int] = []
@@ -47,9 +48,11 @@ def test_readings_one_by_one_and_by_batch_equal_the_whole_history(
         bits.append(bit)
         one_by_one.push(candle(period, close))
         by_batch.push(candle(period, close))
+        at_the_end.push(candle(period, close))
         read_series([by_batch], analyser)
         assert one_by_one.reading == by_batch.reading
         found.append(one_by_one.reading.metrics.polarity if one_by_one.reading else None)
+    assert at_the_end.reading == one_by_one.reading
     whole = analyze(
         np.array(bits, np.uint8),
         window=8,
