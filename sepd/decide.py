@@ -30,7 +30,7 @@ from sepd.signals.series import read_series
 from sepd.signals.view import InstrumentView
 
 
-class Question(Struct, frozen=True):
+class Question(Struct, frozen=True, gc=False):
     """What to do about `instrument`, whose finest candle of the rule closed at `closed_ns`.
 
     `now_ns` is the time by which prices are too old; `stale` says that some may have been
@@ -46,7 +46,7 @@ class Question(Struct, frozen=True):
     skew_ns: int = 0
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, gc=False):
     """A signal, the verdict on it, and the intent that came of it.
 
     `snapshot` is what the risk gate saw (canonical JSON).

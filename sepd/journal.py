@@ -42,19 +42,19 @@ class Started(Struct, frozen=True, tag=True):
     closes: dict[str, dict[int, int]] = {}
 
 
-class Arrived(Struct, frozen=True, tag=True):
+class Arrived(Struct, frozen=True, gc=False, tag=True):
     """A batch of events is taken off the queue; readings are made at its end."""
 
     events: tuple[MarketEvent, ...]
 
 
-class Reserved(Struct, frozen=True, tag=True):
+class Reserved(Struct, frozen=True, gc=False, tag=True):
     """An intent counts as held."""
 
     intent: OrderIntent
 
 
-class Released(Struct, frozen=True, tag=True):
+class Released(Struct, frozen=True, gc=False, tag=True):
     """An intent is no exposure any more."""
 
     intent_id: str
@@ -80,19 +80,19 @@ class Killed(Struct, frozen=True, tag=True):
     reason: str
 
 
-class Booked(Struct, frozen=True, tag=True):
+class Booked(Struct, frozen=True, gc=False, tag=True):
     """An account event reaches the book."""
 
     event: AccountEvent
 
 
-class Asked(Struct, frozen=True, tag=True):
+class Asked(Struct, frozen=True, gc=False, tag=True):
     """The rule is asked."""
 
     question: Question
 
 
-class Decided(Struct, frozen=True, tag=True):
+class Decided(Struct, frozen=True, gc=False, tag=True):
     """What was decided on the question before."""
 
     decision: Decision

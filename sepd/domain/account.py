@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 
-class TradeOpen(Struct, frozen=True):
+class TradeOpen(Struct, frozen=True, gc=False):
     """A trade that a fill opened; `units` are signed, `price` in points."""
 
     trade_id: int
@@ -16,7 +16,7 @@ class TradeOpen(Struct, frozen=True):
     client_trade_id: str = ""
 
 
-class TradeReduce(Struct, frozen=True):
+class TradeReduce(Struct, frozen=True, gc=False):
     """A trade that a fill reduced or closed; `units` are the signed units of the fill."""
 
     trade_id: int
@@ -26,7 +26,7 @@ class TradeReduce(Struct, frozen=True):
     financing: Decimal = Decimal(0)
 
 
-class OrderAccepted(Struct, frozen=True, tag=True):
+class OrderAccepted(Struct, frozen=True, gc=False, tag=True):
     """An order-creating row: MARKET_ORDER, STOP_LOSS_ORDER …
 
     `kind` is the broker's order type (MARKET, STOP_LOSS …), `trade_id` the trade it protects.
@@ -46,7 +46,7 @@ class OrderAccepted(Struct, frozen=True, tag=True):
     level: Decimal | None = None
 
 
-class OrderFilled(Struct, frozen=True, tag=True):
+class OrderFilled(Struct, frozen=True, gc=False, tag=True):
     """An ORDER_FILL row. Money is in the home currency; `price` is in points."""
 
     transaction_id: int
@@ -66,7 +66,7 @@ class OrderFilled(Struct, frozen=True, tag=True):
     closed: tuple[TradeReduce, ...] = ()
 
 
-class OrderCancelled(Struct, frozen=True, tag=True):
+class OrderCancelled(Struct, frozen=True, gc=False, tag=True):
     """An ORDER_CANCEL row: an order that will not fill any more."""
 
     transaction_id: int
@@ -76,7 +76,7 @@ class OrderCancelled(Struct, frozen=True, tag=True):
     client_order_id: str = ""
 
 
-class OrderRejected(Struct, frozen=True, tag=True):
+class OrderRejected(Struct, frozen=True, gc=False, tag=True):
     """A *_REJECT row: the order never existed."""
 
     transaction_id: int
@@ -97,7 +97,7 @@ class BalanceChanged(Struct, frozen=True, tag=True):
     by_trade: dict[int, Decimal] = {}
 
 
-class OtherTransaction(Struct, frozen=True, tag=True):
+class OtherTransaction(Struct, frozen=True, gc=False, tag=True):
     """A row that changes nothing sepd tracks; kept so that ids stay without a gap."""
 
     transaction_id: int
@@ -110,14 +110,14 @@ AccountEvent = (
 )
 
 
-class TransactionHeartbeat(Struct, frozen=True, tag=True):
+class TransactionHeartbeat(Struct, frozen=True, gc=False, tag=True):
     """The transaction stream lives; the account's newest id."""
 
     time_ns: int
     last_transaction_id: int
 
 
-class OpenTrade(Struct, frozen=True):
+class OpenTrade(Struct, frozen=True, gc=False):
     """A trade the broker holds open; `units` signed and current, prices in points."""
 
     trade_id: int

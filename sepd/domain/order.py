@@ -43,7 +43,7 @@ class OrderState(StrEnum):
     CLOSED = "CLOSED"
 
 
-class OrderIntent(Struct, frozen=True):
+class OrderIntent(Struct, frozen=True, gc=False):
     """An order we mean to send, committed before it is sent.
 
     `id` is the client order id and, for entries, the client trade id. `units` are signed.

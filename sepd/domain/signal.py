@@ -25,7 +25,7 @@ class Action(StrEnum):
 _SIGNS = {Action.BUY: 1, Action.SELL: -1, Action.CLOSE: 0}
 
 
-class Metrics(Struct, frozen=True):
+class Metrics(Struct, frozen=True, gc=False):
     """Damped window metrics of BITSPACE.md at the decision, Q14 (1.0 = 16384)."""
 
     coherence: int
@@ -37,7 +37,7 @@ class Metrics(Struct, frozen=True):
 INVALID = Metrics(-32768, -32768, -32768, -32768)
 
 
-class Signal(Struct, frozen=True):
+class Signal(Struct, frozen=True, gc=False):
     """One opinion. `confidence` is Q14; `rule` names what formed it.
 
     `metrics` are `INVALID` where the market gave no valid reading: a trade closed by its age.

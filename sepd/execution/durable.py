@@ -18,7 +18,7 @@ from sepd.ports import Clock, Store
 log = structlog.get_logger(__name__)
 
 
-class Job(Struct, frozen=True):
+class Job(Struct, frozen=True, gc=False):
     """An intent with what is committed beside it.
 
     `until_ns` is the monotonic time of its expiry, which no step of the clock puts off.

@@ -45,7 +45,7 @@ UNDECIDED = frozenset({OrderState.NEW, OrderState.INTENT, OrderState.SENT, Order
 """States of which only the broker's record can tell the outcome, once the process has ended."""
 
 
-class Order(Struct, frozen=True):
+class Order(Struct, frozen=True, gc=False):
     """An intent and what is known of it.
 
     `seen` is the newest transaction that moved it; `quiet` says that the quiet window of an

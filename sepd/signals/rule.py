@@ -18,7 +18,7 @@ RULE = "demo-polarity"
 Q14 = 16384
 
 
-class Reading(Struct, frozen=True):
+class Reading(Struct, frozen=True, gc=False):
     """Damped metrics of one granularity at its newest complete candle; `end_ns` closes it."""
 
     granularity: Granularity
@@ -26,7 +26,7 @@ class Reading(Struct, frozen=True):
     metrics: Metrics
 
 
-class Opinion(Struct, frozen=True):
+class Opinion(Struct, frozen=True, gc=False):
     """What the rule says; `confidence` is Q14, `metrics` those of the finest granularity."""
 
     action: Action
@@ -34,7 +34,7 @@ class Opinion(Struct, frozen=True):
     metrics: Metrics
 
 
-class Held(Struct, frozen=True):
+class Held(Struct, frozen=True, gc=False):
     """A trade that is open: its direction, +1 or −1, and since when."""
 
     sign: int
