@@ -114,7 +114,10 @@ async def assemble(
     await broker.open()
     await asyncio.gather(*(broker.account() for _ in range(CONNECTIONS)))
     recovery = await recover(broker, store)
-    book = Book("USD", await broker.instruments(), LIMITS, load_calendar())
+    calendar = load_calendar()
+    for name in NAMES:
+        calendar.session(name, START_NS)
+    book = Book("USD", await broker.instruments(), LIMITS, calendar)
     book.restore(recovery.snapshot, recovery.state, START_NS)
     book.ready = True
     journal = Journal()

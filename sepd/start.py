@@ -63,7 +63,10 @@ def new_decider(settings: Settings, started: Started, analyser: Analyser | None 
             gives the same bits.
     """
     known = {instrument.name: instrument for instrument in started.instruments}
-    book = Book(started.snapshot.currency, known, settings.risk, load_calendar())
+    calendar = load_calendar()
+    for name in settings.instruments:  # 10 ms a year, which no decision should wait for
+        calendar.session(name, started.now_ns)
+    book = Book(started.snapshot.currency, known, settings.risk, calendar)
     book.restore(started.snapshot, started.state, started.now_ns)
     book.ready = True
     streamed = analyser is None
