@@ -79,8 +79,8 @@ async def test_a_frozen_database_ends_the_daemon_in_time(tmp_path: Path, valkey_
 
 
 async def test_a_full_disk_stops_entries_and_no_exit(small_disk: Path, valkey_url: str) -> None:
-    options = UNSAFE | {"max_wal_size": "32MB", "min_wal_size": "32MB"}
-    ballast = small_disk / "ballast"
+    options = UNSAFE | {"checkpoint_timeout": "1h"}  # a checkpoint would make room
+    ballast, exits = small_disk / "ballast", small_disk.parent / "a" / "exits.jsonl"
     wide = {"SEPD_RISK__STOP_PIPS": "200", "SEPD_RISK__TARGET_PIPS": "300"}
     async with (
         EmbeddedPostgres(small_disk / "pg", options) as server,
@@ -94,20 +94,20 @@ async def test_a_full_disk_stops_entries_and_no_exit(small_disk: Path, valkey_ur
         status = await daemon.until(lambda s: not s["store"]["ok"])
         assert (status["state"], bool(status["risk"]["blocked"])) == ("degraded", True), status
         assert "No space left" in status["store"]["detail"]
-        entries = await place.count("MARKET_ORDER")
+        entered = await place.entries()
         await daemon.command("flatten")
         await place.closed()
-        kept = len((small_disk.parent / "a" / "exits.jsonl").read_text().splitlines())
-        assert kept
-        assert await place.count("MARKET_ORDER") == entries + kept
+        assert await place.entries() == entered
+        # What an aborted statement gives back may be room enough for an exit.
+        kept = len(exits.read_text().splitlines()) if exits.exists() else 0
         ballast.unlink()
         await daemon.until(lambda s: s["store"]["ok"])
         assert await daemon.stop() == 0
         daemon = await place.recovered()
-        assert not (small_disk.parent / "a" / "exits.jsonl").exists()
+        assert not exits.exists()
         say(kept=kept, record=await settle(place, daemon))
-        exits = await fetch(server.url, EXITS)
-        assert {row["state"] for row in exits} == {"CLOSED"}, exits
+        ended = await fetch(server.url, EXITS)
+        assert {row["state"] for row in ended} == {"CLOSED"}, ended
 
 
 async def test_the_cache_may_die_and_freeze(tmp_path: Path, database_url: str) -> None:

@@ -272,6 +272,11 @@ class Whole:
         """Transactions of one type in the broker's record."""
         return sum(row["type"] == kind for row in await self.record())
 
+    async def entries(self) -> int:
+        """Orders in the broker's record that open a trade."""
+        rows = await self.record()
+        return sum(row["type"] == "MARKET_ORDER" and "tradeClose" not in row for row in rows)
+
     async def closed(self, within_s: float = 20) -> None:
         """Return when no trade is open at the broker."""
         path = f"/v3/accounts/{self.place.account}/openTrades"
