@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,10 @@ def test_the_version_names_what_decides_and_nothing_else() -> None:
 def test_the_commented_file_states_the_defaults() -> None:
     shipped = load_settings(data_dir("config") / "sepd.toml")
     assert shipped.model_dump() == load_settings().model_dump()
+
+
+def test_the_commented_file_names_every_setting_but_the_credentials() -> None:
+    named = tomllib.loads((data_dir("config") / "sepd.toml").read_text("utf-8"))
+    for name, value in load_settings().model_dump().items():
+        if isinstance(value, dict):
+            assert set(value) - set(named[name]) <= {"api_key", "account_id", "url"}, name
