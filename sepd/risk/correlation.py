@@ -60,6 +60,8 @@ def correlations(closes: Past, step_ns: int, fewest: int) -> dict[frozenset[str]
         step_ns: length of a candle; a return is between two that follow each other.
         fewest: pairs with fewer common returns are left out, as are those that did not move.
     """
+    if len(closes) < 2:
+        return {}
     returns = {
         name: {
             time_ns: (price - prices[time_ns - step_ns]) / prices[time_ns - step_ns]
