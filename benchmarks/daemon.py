@@ -92,6 +92,7 @@ class Loop(Struct):
             work = (self.store, self.cache, self.executor, self.feed)
             tasks = [group.create_task(one.run()) for one in work]
             tasks.append(group.create_task(self.pipeline.run(MARKET.batch_events)))
+            tasks.append(group.create_task(self.pipeline.keep_journal()))
             yield
             await self.queue.wait_processed(self.queue.last_sequence)
             await self.executor.drain()

@@ -127,6 +127,10 @@ class Journal:
         self._sequence = 0
         self._decisions = hashlib.sha256()
 
+    def __len__(self) -> int:
+        """Entries added since the last record was taken."""
+        return len(self._entries)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the bytes of every decision, in order."""

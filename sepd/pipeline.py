@@ -28,6 +28,8 @@ from sepd.ports import Cache, Clock, Events, Store
 
 BUILT, FETCHED = "stream", "broker"
 LATENCIES = 1_024
+JOURNAL_ENTRIES = 256
+JOURNAL_S = 0.05
 ACCOUNT = (
     OrderAccepted,
     OrderFilled,
@@ -142,7 +144,8 @@ class Pipeline:
         await self._store.record_events(batch)
         await self._keep(built, BUILT)
         await self._keep(fetched, FETCHED)
-        await self.write_journal()
+        if len(self._journal) >= JOURNAL_ENTRIES:
+            await self.write_journal()
 
     def _ended(
         self, name: str, candles: Sequence[Candle], payload: Payload, closed: dict[str, int]
@@ -189,12 +192,17 @@ class Pipeline:
         if decision.intent is not None:
             snapshot = decision.snapshot.encode() or b"{}"
             refused = await self._executor.submit(decision.intent, decision.signal, snapshot)
-            await asyncio.sleep(0)  # the executor goes first: its commit is on its way
         if refused:
             self.tally.refused[refused] += 1
             await self._store.record_signal(decision.signal, refused)
         elif self._paced:
             await self._executor.drain()
+
+    async def keep_journal(self) -> None:
+        """Write what the journal has collected, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(JOURNAL_S)
+            await self.write_journal()
 
     async def write_journal(self) -> None:
         """Queue what the journal has collected."""

@@ -1,7 +1,7 @@
 """The shell of the order state machine: performs what the machine asks for.
 
-One executor owns the orders of an account. `submit` only queues, so that the consumer of market
-data never waits for the broker; workers of `run` carry the orders out. Account events from
+One executor owns the orders of an account. `submit` starts an order and returns, so that the
+consumer of market data never waits for the broker; `run` carries the orders out. Account events from
 replies, from the transaction stream and from scans go through one door, `offer`, and are applied
 in the order of their ids, each once: to the store, to the ledger, to the orders.
 """
@@ -24,6 +24,7 @@ from sepd.execution.durable import Job, job_of, make_durable, verify
 from sepd.execution.exits import ExitFile
 from sepd.execution.failpoints import failpoint
 from sepd.execution.intent import repeated
+from sepd.execution.jobs import Jobs
 from sepd.execution.ledger import Ledger
 from sepd.execution.machine import FINAL, UNDECIDED, Order
 from sepd.execution.transactions import Transactions
@@ -80,7 +81,6 @@ class Executor:
         self._ledger = ledger
         self._fence = fence
         self._observe = observe
-        self._workers = workers
         self._queue = queue
         self._exits = exits
         self._timing = timing
@@ -99,8 +99,8 @@ class Executor:
         self._ended: deque[str] = deque()
         self._kept: set[str] = set()
         self._retrying: set[int] = set()
-        self._entries: asyncio.Queue[str] = asyncio.Queue()
-        self._leaving: asyncio.Queue[str] = asyncio.Queue()
+        self._entries = Jobs(self._carry, workers)
+        self._leaving = Jobs(self._carry, -(-workers // 4))
         self._unfinished = 0
         self._group: asyncio.TaskGroup | None = None
 
@@ -136,10 +136,8 @@ class Executor:
         async with asyncio.TaskGroup() as group:
             self._group = group
             group.create_task(self._transactions.run(), name="execution.apply")
-            for _ in range(self._workers):
-                group.create_task(self._work(self._entries), name="execution.entries")
-            for _ in range(-(-self._workers // 4)):
-                group.create_task(self._work(self._leaving), name="execution.exits")
+            group.create_task(self._entries.run(), name="execution.entries")
+            group.create_task(self._leaving.run(), name="execution.exits")
             await self._resolve_adopted()
 
     async def settle(self, stored: Sequence[Order]) -> bool:
@@ -172,7 +170,7 @@ class Executor:
             return "duplicate_intent"
         if intent.trade_id is not None and self._ledger.exits(intent.trade_id):
             return "exit_pending"
-        if intent.purpose is Purpose.ENTRY and self._entries.qsize() >= self._queue:
+        if intent.purpose is Purpose.ENTRY and self._entries.waiting >= self._queue:
             return "queue_full"
         self._orders[intent.id] = Order(intent)
         self._jobs[intent.id] = job_of(intent, signal, snapshot, self._clock)
@@ -180,7 +178,7 @@ class Executor:
         failpoint("submit.after_reserve")
         self._unfinished += 1
         leaving = intent.purpose is Purpose.EXIT
-        (self._leaving if leaving else self._entries).put_nowait(intent.id)
+        (self._leaving if leaving else self._entries).put(intent.id)
         failpoint("submit.after_enqueue")
         return ""
 
@@ -208,16 +206,15 @@ class Executor:
         self._transactions.note(transaction_id)
         await self._transactions.settle(lambda: not self._unfinished)
 
-    async def _work(self, waiting: asyncio.Queue[str]) -> None:
-        while True:
-            intent_id = await waiting.get()
-            failpoint("work.dequeued")
-            answer = await make_durable(self._store, self._exits, self._jobs[intent_id])
-            if isinstance(answer, machine.Committed) and not answer.stored:
-                self._kept.add(intent_id)
-            await self._step(intent_id, answer)
-            self._unfinished -= 1
-            await self._transactions.moved()
+    async def _carry(self, intent_id: str) -> None:
+        """Carry out one intent: commit, verify, send, record."""
+        failpoint("work.dequeued")
+        answer = await make_durable(self._store, self._exits, self._jobs[intent_id])
+        if isinstance(answer, machine.Committed) and not answer.stored:
+            self._kept.add(intent_id)
+        await self._step(intent_id, answer)
+        self._unfinished -= 1
+        await self._transactions.moved()
 
     async def _step(self, intent_id: str, item: machine.Input) -> None:
         """One step of one order, and what follows from it."""

@@ -142,8 +142,8 @@ SABOTAGES = (
     Sabotage(
         "exits wait behind entries",
         "execution/executor.py",
-        "(self._leaving if leaving else self._entries).put_nowait(intent.id)",
-        "self._entries.put_nowait(intent.id)",
+        "(self._leaving if leaving else self._entries).put(intent.id)",
+        "self._entries.put(intent.id)",
     ),
     Sabotage(
         "a stored intent is sent again",
