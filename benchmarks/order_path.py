@@ -32,8 +32,8 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -43,6 +43,7 @@ import uvloop
 from benchmarks.daemon import FINEST, MARKET, Loop, answering, assemble, caching, settings
 from benchmarks.market import PAIRS, START_NS, Ticker, feed
 from benchmarks.watched import Watch, WatchedBroker, WatchedMemory, WatchedPostgres, WatchedQueue
+from sepd.awake import stay_awake
 from sepd.clock import EventClock, SystemClock
 from sepd.heap import freeze_heap
 from sepd.risk.day import trading_day
@@ -84,6 +85,16 @@ async def bare_commits(url: str, count: int, per_s: float) -> list[int]:
     return taken
 
 
+@asynccontextmanager
+async def awake(wanted: bool, rehearse: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+    """As with `process.awake`, if that is wanted."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(stay_awake(rehearse))] if wanted else []
+        yield
+        for task in tasks:
+            task.cancel()
+
+
 def undisturbed(*servers: int) -> None:
     """Real-time priority for this process, its children and `servers` with theirs, till the end."""
     roots = [psutil.Process(number) for number in (os.getpid(), *servers)]
@@ -113,7 +124,8 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         else:
             server = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
             await migrate(server.url)
-            bare += await bare_commits(server.url, 300, 100)
+            async with awake(given.awake):
+                bare += await bare_commits(server.url, 300, 100)
             store = WatchedPostgres(
                 server.url, instruments=PAIRS, trading_day=trading_day, clock=SystemClock()
             )
@@ -125,13 +137,16 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         queue = WatchedQueue(SystemClock(), MARKET.queue_events)
         queue.watch = watch
         loop = await assemble(broker, store, cache, queue, watch.executor)
-        elapsed_s = await measure(loop, given.tape, given.orders)
+        async with awake(given.awake, loop.pipeline.rehearse):
+            elapsed_s = await measure(loop, given.tape, given.orders)
         if not given.memory:
-            bare += await bare_commits(server.url, 300, 100)
+            async with awake(given.awake):
+                bare += await bare_commits(server.url, 300, 100)
     tally, stages = loop.pipeline.tally, watch.stages()
     return {
         "store": "memory" if given.memory else "postgres",
         "cache": given.cache,
+        "awake": given.awake,
         "orders": len(stages["path"]),
         "refused": dict(tally.refused),
         "ticks": given.orders * TICKS_PER_CANDLE,
@@ -146,6 +161,7 @@ async def main() -> None:
     """Measure with PostgreSQL, or in memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=900)
+    parser.add_argument("--awake", action="store_true", help="with process.awake")
     parser.add_argument("--memory", action="store_true", help="without the durable commit")
     parser.add_argument("--cache", action="store_true", help="with the Redis server")
     parser.add_argument("--realtime", action="store_true", help="root, on a busy machine")

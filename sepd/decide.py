@@ -25,7 +25,7 @@ from sepd.risk.gate import Refused, assess, assess_exit
 from sepd.risk.reason import Reason
 from sepd.risk.situation import EntryRequest
 from sepd.settings import RiskSettings
-from sepd.signals.rule import RULE, Held, Opinion, PolarityRule
+from sepd.signals.rule import Q14, RULE, Held, Opinion, PolarityRule
 from sepd.signals.series import read_series
 from sepd.signals.view import InstrumentView
 
@@ -145,6 +145,22 @@ class Decider:
         if action is Action.CLOSE and trade is not None:
             return self._exit(signal, trade, question)
         return self._enter(signal, question)
+
+    def rehearse(self, name: str) -> OrderIntent | None:
+        """Form and judge an entry of `name` and forget it: nothing here is any different after.
+
+        What a decision runs through is in the processor's caches then. The intent that the gate
+        would let pass, or None.
+        """
+        quote, recent = self.book.quotes.get(name), self.views[name].recent(self.rule.finest)
+        if quote is None or not recent:
+            return None
+        now_ns = quote.time_ns
+        opinion = self.rule.opinion(self.views[name].readings(self.rule.granularities), now_ns)
+        surest = opinion or Opinion(Action.BUY, Q14, INVALID)
+        signal = self._signal(name, surest.action, surest, now_ns)
+        skew_ns = self.book.clock_skew_ns
+        return self._enter(signal, Question(name, now_ns, now_ns, False, 0, skew_ns)).intent
 
     def _own_trade(self, name: str) -> OpenTrade | None:
         """The open trade of `name` that sepd opened; what others opened is theirs to close."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from sepd.decide import Decider, Decision, Question
 from sepd.domain.account import (
@@ -98,6 +99,8 @@ class Pipeline:
         self._on_progress = on_progress
         self._timer = timer
         self._paced = paced
+        self._turns = cycle(decider.views)
+        self._journaling = asyncio.Lock()
 
     async def run(self, batch_events: int) -> None:
         """Consume until cancelled."""
@@ -198,6 +201,10 @@ class Pipeline:
         elif self._paced:
             await self._executor.drain()
 
+    def rehearse(self) -> None:
+        """Rehearse a decision on the next instrument in turn."""
+        self._decider.rehearse(next(self._turns))
+
     async def keep_journal(self) -> None:
         """Write what the journal has collected, again and again, until cancelled."""
         while True:
@@ -206,6 +213,7 @@ class Pipeline:
 
     async def write_journal(self) -> None:
         """Queue what the journal has collected."""
-        record = self._journal.take()
-        if record is not None:
-            await self._store.record_journal(record)
+        async with self._journaling:  # records stay in order, whoever writes them
+            record = self._journal.take()
+            if record is not None:
+                await self._store.record_journal(record)

@@ -210,6 +210,12 @@ class ApiSettings(Section):
     port: int = Field(default=8080, ge=0, le=65_535)
 
 
+class ProcessSettings(Section):
+    """How the process uses its machine. `awake` spends a core to react in less time."""
+
+    awake: bool = False
+
+
 class LogSettings(Section):
     """Logging. `auto` is console on a terminal and JSON elsewhere."""
 
@@ -247,6 +253,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     cache: CacheSettings = CacheSettings()
     api: ApiSettings = ApiSettings()
+    process: ProcessSettings = ProcessSettings()
     log: LogSettings = LogSettings()
     live: LiveSettings = LiveSettings()
 
@@ -269,6 +276,7 @@ class Settings(BaseSettings):
             exclude={
                 "data_dir": True,
                 "api": True,
+                "process": True,
                 "log": True,
                 "market": {"queue_events", "batch_events"},
                 "broker": {"api_key", "rest_url", "stream_url"},

@@ -1,9 +1,9 @@
 """The shell of the order state machine: performs what the machine asks for.
 
 One executor owns the orders of an account. `submit` starts an order and returns, so that the
-consumer of market data never waits for the broker; `run` carries the orders out. Account events from
-replies, from the transaction stream and from scans go through one door, `offer`, and are applied
-in the order of their ids, each once: to the store, to the ledger, to the orders.
+consumer of market data never waits for the broker; `run` carries the orders out. Account events
+from replies, from the transaction stream and from scans go through one door, `offer`, and are
+applied in the order of their ids, each once: to the store, to the ledger, to the orders.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Jobs:
         self._carry = carry
         self._most = most
         self._waiting: deque[str] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # a set would cancel them in any order
         self._failure: asyncio.Future[None] | None = None
 
     @property
@@ -56,7 +56,7 @@ class Jobs:
         while self._running and self._waiting and len(self._tasks) < self._most:
             work = self._carry(self._waiting.popleft())
             task = asyncio.eager_task_factory(asyncio.get_running_loop(), work)
-            self._tasks.add(task)
+            self._tasks[task] = None
             if task.done():
                 self._note(task)
             else:
@@ -67,7 +67,7 @@ class Jobs:
         self._begin()
 
     def _note(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if error is not None and self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)

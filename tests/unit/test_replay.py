@@ -134,11 +134,13 @@ def replayed(found: list[Entry]) -> Replayed:
     return replay.finish()
 
 
-def run_of(moves: list[int]) -> Run:
+def run_of(moves: list[int], rehearsals: int = 0) -> Run:
     run, bid = Run(), 138_000
     for minute, move in enumerate(moves):
         bid += move
         run.quote(START_NS + minute * M1.ns, bid)
+        for _ in range(rehearsals):
+            run.decider.rehearse("EUR_USD")
     return run
 
 
@@ -150,6 +152,18 @@ def test_every_run_replays_to_the_same_decisions(moves: list[int]) -> None:
     result = replayed(run_of(moves).entries())
     assert result.differences == []
     assert result.events == len(moves)
+
+
+@given(st.lists(st.integers(-3, 3), max_size=60))
+def test_rehearsals_leave_no_trace(moves: list[int]) -> None:
+    assert run_of(moves, rehearsals=2).entries() == run_of(moves).entries()
+
+
+def test_a_rehearsal_goes_through_the_gate_to_an_intent() -> None:
+    run = run_of([1] * 3)
+    intent = run.decider.rehearse("EUR_USD")
+    assert intent is not None
+    assert intent.id not in run.book.pending
 
 
 def test_the_example_trades_both_ways() -> None:
