@@ -23,7 +23,7 @@ _CONFIG = {
     "42501": "Grant this user the rights that the sentence names (see docs/operations.md).",
     "0A": "Use PostgreSQL 14 or newer.",
 }
-_DRIVER = (
+DRIVER_ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
@@ -31,6 +31,7 @@ _DRIVER = (
     TimeoutError,
     EOFError,
 )
+"""What the driver may raise; each has one of ours."""
 _TRANSIENT = ("08", "25006", "40", "53", "55", "57", "58")
 _UNREACHABLE = "Start PostgreSQL, or correct DATABASE_URL."
 
@@ -69,23 +70,28 @@ def _map_sqlstate(error: asyncpg.PostgresError, where: str, words: str) -> SepdE
 
 @contextmanager
 def database_errors(url: str) -> Iterator[None]:
-    """Raise ours in place of the driver's errors, with the redacted `url` in the sentence.
+    """Raise ours in place of the driver's errors, with the redacted `url` in the sentence."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise in_place_of(error, url) from error
+
+
+def in_place_of(error: Exception, url: str) -> SepdError | asyncio.CancelledError:
+    """What to raise where the driver has raised `error`.
 
     A rollback that fails takes the place of what made it necessary, be it a cancellation or the
     loss of the connection; that is undone.
     """
-    try:
-        yield
-    except _DRIVER as error:
-        if being_cancelled():
-            raise asyncio.CancelledError from error
-        raise map_error(_origin(error), url) from error
+    if being_cancelled():
+        return asyncio.CancelledError()
+    return map_error(_origin(error), url)
 
 
 def _origin(error: Exception) -> Exception:
     """The first of the driver's errors, where a misuse was only met in its wake."""
     before = error.__context__
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(before, _DRIVER):
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(before, DRIVER_ERRORS):
         return _origin(before)
     return error
 

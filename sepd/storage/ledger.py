@@ -90,7 +90,7 @@ class Ledger:
         self, account_id: str, wanted: Keys, decide: Callable[[Books], Changes | None]
     ) -> Changes | None:
         """Write what `decide` makes of the books; anew if they were changed meanwhile."""
-        async with self._link.use() as connection:
+        async with self._link as connection:
             for _ in range(ATTEMPTS):
                 found = await self._read(connection, account_id, wanted)
                 changes = decide(found)

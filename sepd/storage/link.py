@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from decimal import Decimal
+from types import TracebackType
 
 import asyncpg
 
-from sepd.storage.faults import check_url, database_errors
+from sepd.storage.faults import DRIVER_ERRORS, check_url, database_errors, in_place_of
 
 
 class Link:
-    """A connection of one's own to the database at `url`.
+    """A connection of one's own to the database at `url`, for the length of an `async with`.
+
+    A fault or a cancellation inside the block may leave a statement half answered: the connection
+    is then dropped without a word to the server, which rolls back. The block raises
+    TransientError, ConfigError or InvariantViolated in place of the driver's errors.
 
     Args:
         timeout_s: deadline of connecting and of every statement.
@@ -28,34 +32,35 @@ class Link:
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
 
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[asyncpg.Connection]:
-        """The connection, for the length of the block.
-
-        A fault or a cancellation inside it may leave a statement half answered: the connection is
-        then dropped without a word to the server, which rolls back.
-
-        Raises:
-            TransientError, ConfigError, InvariantViolated: in place of the driver's errors.
-        """
-        async with self._lock:
+    async def __aenter__(self) -> asyncpg.Connection:
+        await self._lock.acquire()
+        if self._connection is None or self._connection.is_closed():
             try:
                 with database_errors(self.url):
-                    yield await self._connected()
+                    self._connection = await connect(self.url, self._timeout_s, self._settings)
             except BaseException:
                 self.drop()
+                self._lock.release()
                 raise
+        return self._connection
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()  # nobody else runs before this returns
+        if error is not None:
+            self.drop()
+        if isinstance(error, DRIVER_ERRORS):
+            raise in_place_of(error, self.url) from error
 
     def drop(self) -> None:
         """Disconnect at once; may be called twice."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
-
-    async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self.url, self._timeout_s, self._settings)
-        return self._connection
 
 
 async def connect(

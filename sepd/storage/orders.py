@@ -49,10 +49,10 @@ class OrderTables:
             intent_body(intent, snapshot),
         )
         try:
-            async with self._link.use() as connection:
+            async with self._link as connection:
                 await self._insert_intent(connection, parameters, intent.id)
         except TransientError:
-            async with self._link.use() as connection:
+            async with self._link as connection:
                 if not await self._has_intent(connection, intent.id, snapshot):
                     await self._insert_again(connection, parameters, intent.id, snapshot)
 
@@ -89,7 +89,7 @@ class OrderTables:
     ) -> None:
         """Commit a transition of one order. A settled order stays as it is (FILLED may close)."""
         body = state_body(intent_id, state, order_id, reason)
-        async with self._link.use() as connection:
+        async with self._link as connection:
             epoch = await connection.fetchval(
                 QUERIES["record_order_state"],
                 intent_id,
@@ -107,7 +107,7 @@ class OrderTables:
 
     async def record_kill(self, account_id: str, reason: str) -> None:
         """Latch the kill switch with `reason`; an empty reason releases it."""
-        async with self._link.use() as connection:
+        async with self._link as connection:
             epoch = await connection.fetchval(
                 QUERIES["record_kill"],
                 account_id,

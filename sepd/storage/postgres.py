@@ -86,7 +86,7 @@ class PostgresStore:
             TransientError: the database is away.
         """
         async with AsyncExitStack() as stack:
-            async with self._sending.use() as connection:
+            async with self._sending as connection:
                 await check_schema(connection, load_migrations())
             stack.callback(self._sending.drop)
             stack.callback(self._applying.drop)

@@ -61,7 +61,7 @@ class Writer:
 
     async def open(self) -> None:
         """Connect and take an ingest id."""
-        async with self._link.use() as connection:
+        async with self._link as connection:
             await self._tables.start(connection)
 
     async def close(self, timeout_s: float) -> None:
@@ -141,7 +141,7 @@ class Writer:
         """Commit the batch at hand; it stays the same until that has happened."""
         self._batch = batch = self._batch or self._take()
         try:
-            async with self._link.use() as connection:
+            async with self._link as connection:
                 await self._tables.write(connection, batch)
         except SepdError as error:
             self._fault = str(error)
