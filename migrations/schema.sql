@@ -1,5 +1,5 @@
 CREATE FUNCTION public.sepd_audit_hash(previous bytea, sequence bigint, time_ns bigint, account_id text, kind text, body bytea) RETURNS bytea
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     SELECT sha256(previous || int8send(sequence) || int8send(time_ns)
                   || sha256(convert_to(account_id, 'UTF8')) || sha256(convert_to(kind, 'UTF8'))
@@ -416,7 +416,8 @@ CREATE TABLE public.order_intents (
     trade_id bigint,
     time_in_force text NOT NULL COLLATE pg_catalog."C",
     snapshot bytea NOT NULL,
-    epoch bigint NOT NULL
+    epoch bigint NOT NULL,
+    signal bytea
 );
 CREATE TABLE public.orders (
     intent_id text NOT NULL COLLATE pg_catalog."C",
@@ -547,7 +548,7 @@ ALTER TABLE ONLY public.transactions
 CREATE UNIQUE INDEX daily_performance_key ON public.daily_performance USING btree (account_id, pair, day);
 CREATE INDEX fills_gains ON public.fills USING btree (account_id, transaction_id) WHERE ((pl + financing) > (0)::numeric);
 CREATE INDEX fills_intent ON public.fills USING btree (intent_id);
-CREATE INDEX order_intents_entries ON public.order_intents USING btree (account_id, created_ns) WHERE (purpose = 'ENTRY'::text);
+CREATE INDEX order_intents_created ON public.order_intents USING btree (account_id, created_ns);
 CREATE INDEX order_intents_signal ON public.order_intents USING btree (signal_id);
 CREATE INDEX orders_order_id ON public.orders USING btree (account_id, order_id);
 CREATE INDEX orders_unfinished ON public.orders USING btree (account_id) WHERE (state <> ALL (ARRAY['REJECTED'::text, 'CANCELLED'::text, 'EXPIRED'::text, 'CLOSED'::text]));

@@ -1,8 +1,8 @@
 """Order intents, their states and the kill switch, committed with an audit row each.
 
 Each is one statement, so one round trip, and no lock is held while the server waits for us. Locks
-are taken in one order everywhere, the head of the audit chain last: leader, signal, orders,
-account, audit head.
+are taken in one order everywhere, the head of the audit chain last: leader, orders, account,
+audit head.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import asyncpg
+from msgspec.structs import astuple
 
 from sepd.domain.order import OrderIntent, OrderState
 from sepd.domain.signal import Signal
 from sepd.errors import InvariantViolated, TransientError
 from sepd.ports import Clock
-from sepd.storage import rows
 from sepd.storage.audit import intent_body, state_body
 from sepd.storage.fencing import Fenced
 from sepd.storage.link import Link
 from sepd.storage.queries import QUERIES
+from sepd.storage.rows import signal_body
 
 
 class OrderTables:
@@ -44,9 +45,11 @@ class OrderTables:
             InvariantViolated: an intent of this id exists already.
         """
         parameters = (
-            *rows.intent_row(intent, snapshot, self.epoch),
-            *rows.signal_row(signal, "")[:-1],
-            intent_body(intent, snapshot),
+            *astuple(intent),  # the columns are in the order of the fields
+            snapshot,
+            signal_body(signal),
+            self.epoch,
+            intent_body(intent, b""),  # the server appends the snapshot
         )
         try:
             async with self._link as connection:
@@ -60,10 +63,10 @@ class OrderTables:
         self, connection: asyncpg.Connection, parameters: Sequence[object], intent_id: str
     ) -> None:
         try:
-            row = await connection.fetchval(QUERIES["commit_intent"], *parameters)
+            written = await connection.execute(QUERIES["commit_intent"], *parameters)
         except asyncpg.UniqueViolationError:
             raise InvariantViolated(f"An order intent {intent_id} exists already.") from None
-        if row is None:
+        if written != "INSERT 0 1":
             raise Fenced(self.epoch)
 
     async def _insert_again(

@@ -103,6 +103,7 @@ class PostgresStore:
             stack.callback(self._pool.terminate)
             await self._writer.open()
             stack.push_async_callback(self._writer.close, self._timeout_s)
+            await self._catch_up()
             self._closing = stack.pop_all()
 
     async def close(self) -> None:
@@ -145,10 +146,13 @@ class PostgresStore:
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
         """Commit intent, signal, risk snapshot and audit entry in one transaction.
 
+        The row in `signals` comes with the batch; after a crash the next start writes it.
+
         Raises:
             InvariantViolated: an intent of this id exists already.
         """
         await self._orders.commit_intent(intent, signal, snapshot)
+        self._writer.add(SignalRow(signal, "accepted"), 1)
 
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
@@ -222,6 +226,13 @@ class PostgresStore:
         """
         async with self._reading() as connection:
             return await read_table(connection, instrument, granularity, from_ns, to_ns)
+
+    async def _catch_up(self) -> None:
+        """Queue the signals of intents whose process did not live to write them."""
+        async with self._sending as connection:
+            found = await connection.fetch(QUERIES["signals_behind"])
+        for row in found:
+            self._writer.add(SignalRow(rows.stored_signal(row["signal"]), "accepted"), 1)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[asyncpg.Connection]:

@@ -56,37 +56,37 @@ RETURNING epoch
 SELECT epoch FROM leaders WHERE account_id = $1
 
 -- name: commit_intent
-WITH leader AS MATERIALIZED (
-    SELECT coalesce((SELECT epoch FROM leaders WHERE account_id = $2 FOR SHARE), 0) AS epoch
-), signal AS (
-    INSERT INTO signals (signal_id, "timestamp", pair, granularity, action, confidence, coherence,
-                         stability, entropy, polarity, rule, config_version, created_ns,
-                         valid_until_ns, verdict)
-    SELECT $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, 'accepted'
-    FROM leader WHERE epoch = $17
-    ON CONFLICT (signal_id) DO UPDATE SET verdict = 'accepted'
-    RETURNING signal_id
-), intent AS (
+WITH intent AS (
     INSERT INTO order_intents (intent_id, account_id, signal_id, purpose, pair, units, created_ns,
                                expires_ns, checkpoint, attempt, price_bound, stop_loss,
-                               take_profit, trade_id, time_in_force, snapshot, epoch)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
-    FROM leader WHERE epoch = $17
+                               take_profit, trade_id, time_in_force, snapshot, signal, epoch)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+    WHERE coalesce((SELECT epoch FROM leaders WHERE account_id = $2 FOR SHARE), 0) = $18
     RETURNING intent_id
 ), state AS (
     INSERT INTO orders (intent_id, account_id, state, updated_ns, epoch)
-    SELECT $1, $2, 'INTENT', $7, $17 FROM leader WHERE epoch = $17
+    SELECT intent_id, $2, 'INTENT', $7, $18 FROM intent
     RETURNING intent_id
 ), head AS (
     UPDATE audit_head
     SET sequence = sequence + 1,
-        hash = sepd_audit_hash(hash, sequence + 1, $7, $2, 'intent', $32)
-    FROM signal, intent, state
+        hash = sepd_audit_hash(hash, sequence + 1, $7, $2, 'intent', $19 || $16)
+    FROM state
     RETURNING sequence, hash
 )
 INSERT INTO audit_log (sequence, time_ns, account_id, kind, body, hash)
-SELECT sequence, $7, $2, 'intent', $32, hash FROM head
-RETURNING sequence
+SELECT sequence, $7, $2, 'intent', $19 || $16, hash FROM head
+
+-- name: signals_behind
+SELECT signal FROM account_state AS known CROSS JOIN LATERAL (
+    SELECT signal_id, signal FROM order_intents
+    WHERE account_id = known.account_id
+      AND created_ns > (SELECT max(created_ns) FROM order_intents
+                        WHERE account_id = known.account_id) - 86400000000000
+) AS lately
+WHERE signal IS NOT NULL
+  AND (SELECT verdict FROM signals WHERE signals.signal_id = lately.signal_id)
+      IS DISTINCT FROM 'accepted'
 
 -- name: intent_exists
 SELECT EXISTS (SELECT FROM order_intents WHERE intent_id = $1 AND snapshot = $2)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from sepd.domain.account import OrderFilled
 from sepd.domain.market import Candle, Granularity, Instrument
 from sepd.domain.order import OrderIntent, OrderState, Purpose, TimeInForce
@@ -52,27 +54,14 @@ def signal_row(signal: Signal, verdict: str) -> tuple[object, ...]:
     )
 
 
-def intent_row(intent: OrderIntent, snapshot: bytes, epoch: int) -> tuple[object, ...]:
-    """First parameters of `commit_intent`."""
-    return (
-        intent.id,
-        intent.account_id,
-        intent.signal_id,
-        intent.purpose.value,
-        intent.instrument,
-        intent.units,
-        intent.created_ns,
-        intent.expires_ns,
-        intent.checkpoint,
-        intent.attempt,
-        intent.price_bound,
-        intent.stop_loss,
-        intent.take_profit,
-        intent.trade_id,
-        intent.time_in_force.value,
-        snapshot,
-        epoch,
-    )
+def signal_body(signal: Signal) -> bytes:
+    """The signal of an intent as `order_intents` holds it."""
+    return msgspec.json.encode(signal)
+
+
+def stored_signal(body: bytes) -> Signal:
+    """A row of `signals_behind`."""
+    return msgspec.json.decode(body, type=Signal)
 
 
 def stored_order(row: Row) -> StoredOrder:

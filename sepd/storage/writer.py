@@ -90,6 +90,10 @@ class Writer:
             self._room.clear()
             self._work.set()
             await self._room.wait()
+        self.add(item, rows)
+
+    def add(self, item: Item, rows: int) -> None:
+        """Queue `item` at once, beyond the bound if need be: what nobody may wait for."""
         self._queue.append((rows, item))
         self._rows += rows
         self._accepted += 1

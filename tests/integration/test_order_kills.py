@@ -141,11 +141,18 @@ class Bench(Struct):
         assert not snapshot.trades
         totals = await self.store.totals(self.place.account)
         assert totals.trading_results_pl == snapshot.balance - Decimal(100_000)
-        await self.judge_audit(rows)
+        await self.judge_tables(rows)
 
-    async def judge_audit(self, rows: Sequence[AccountEvent]) -> None:
-        """The audit chain is whole, and holds every transaction applied once, in their order."""
+    async def judge_tables(self, rows: Sequence[AccountEvent]) -> None:
+        """The audit chain is whole, and holds every transaction applied once, in their order; the
+        signal of every intent is among those accepted.
+        """
         connection = await asyncpg.connect(self.where.database)
+        bereft = await connection.fetch(
+            "SELECT signal_id FROM order_intents EXCEPT "
+            "SELECT signal_id FROM signals WHERE verdict = 'accepted'"
+        )
+        assert not bereft, "a signal was lost"
         report = await verify_audit(connection)
         audited = await connection.fetch(
             "SELECT body FROM audit_log WHERE kind = 'transaction' ORDER BY sequence"

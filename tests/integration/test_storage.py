@@ -15,10 +15,13 @@ from sepd.domain.market import Granularity, Quote
 from sepd.errors import ConfigError, InvariantViolated, TransientError
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.postgres import PostgresStore
+from sepd.storage.rows import signal_row
 from sepd.storage.upkeep import forget
 from tests.support.servers import execute
 from tests.support.storage import candle, fetch, quotes, store_at
-from tests.support.trading import ACCOUNT, NOON, S
+from tests.support.trading import ACCOUNT, NOON, S, make_entry, make_signal
+
+VERDICTS = "SELECT signal_id, verdict FROM signals"
 
 
 async def test_a_server_that_is_away_is_a_sentence() -> None:
@@ -146,6 +149,30 @@ async def test_a_full_queue_that_nobody_writes_is_written_by_the_caller(database
         await store.record_events(quotes(first, 500))
     await store.close()
     assert (await fetch(database_url, "SELECT count(*) FROM ticks"))[0][0] == 5_000
+
+
+async def test_signals_of_intents_that_a_dead_process_queued_are_written_by_the_next(
+    database_url: str,
+) -> None:
+    dead = store_at(database_url)
+    await dead.open()
+    await dead.record_kill(ACCOUNT, "")
+    signals = [make_signal(number) for number in range(3)]
+    await dead.record_signal(signals[0], "spread_too_wide")
+    await dead.flush()
+    for one in signals:
+        await dead.commit_intent(make_entry(one), one, b"risk")
+    assert dict(await fetch(database_url, VERDICTS)) == {signals[0].id: "spread_too_wide"}
+    heir = store_at(database_url)
+    await heir.open()
+    await heir.flush()
+    written = await fetch(database_url, "SELECT * FROM signals ORDER BY signal_id")
+    assert [tuple(row) for row in written] == [signal_row(one, "accepted") for one in signals]
+    await dead.close()  # it was only held up
+    assert dict(await fetch(database_url, VERDICTS)) == dict.fromkeys(
+        (one.id for one in signals), "accepted"
+    )
+    await heir.close()
 
 
 async def test_closing_writes_what_is_queued(database_url: str) -> None:

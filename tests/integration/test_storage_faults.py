@@ -114,6 +114,7 @@ async def test_a_write_that_is_cancelled_while_the_line_breaks_is_cancelled(
     signal_ = make_signal(1)
     intent = make_entry(signal_)
     await store.commit_intent(intent, signal_, b"risk")
+    await store.flush()
     line.hold_reply_to = re.compile(intent.id.encode())
     async with asyncio.TaskGroup() as tasks:
         record = store.record_order_state(intent.id, OrderState.EXPIRED, None, "expired")
