@@ -43,9 +43,10 @@ import uvloop
 from benchmarks.daemon import FINEST, MARKET, Loop, answering, assemble, caching, settings
 from benchmarks.market import PAIRS, START_NS, Ticker, feed
 from benchmarks.watched import Watch, WatchedBroker, WatchedMemory, WatchedPostgres, WatchedQueue
-from sepd.awake import stay_awake
+from sepd.awake import keep_warm, stay_awake
 from sepd.clock import EventClock, SystemClock
 from sepd.heap import freeze_heap
+from sepd.ports import Store
 from sepd.risk.day import trading_day
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
@@ -86,10 +87,14 @@ async def bare_commits(url: str, count: int, per_s: float) -> list[int]:
 
 
 @asynccontextmanager
-async def awake(wanted: bool, rehearse: Callable[[], None] = lambda: None) -> AsyncIterator[None]:
+async def awake(
+    wanted: bool, rehearse: Callable[[], None] = lambda: None, store: Store | None = None
+) -> AsyncIterator[None]:
     """As with `process.awake`, if that is wanted."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(stay_awake(rehearse))] if wanted else []
+        if wanted and store is not None:
+            tasks.append(group.create_task(keep_warm(store.rehearse)))
         yield
         for task in tasks:
             task.cancel()
@@ -137,7 +142,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         queue = WatchedQueue(SystemClock(), MARKET.queue_events)
         queue.watch = watch
         loop = await assemble(broker, store, cache, queue, watch.executor)
-        async with awake(given.awake, loop.pipeline.rehearse):
+        async with awake(given.awake, loop.pipeline.rehearse, store):
             elapsed_s = await measure(loop, given.tape, given.orders)
         if not given.memory:
             async with awake(given.awake):

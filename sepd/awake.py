@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
+from sepd.errors import TransientError
+
 log = structlog.get_logger(__name__)
 QUALITY_OF_SERVICE = Path("/dev/cpu_dma_latency")
 REHEARSAL_S = 0.002
+RETRY_S = 1.0
 
 
 async def stay_awake(rehearse: Callable[[], None]) -> None:
@@ -31,6 +34,16 @@ async def stay_awake(rehearse: Callable[[], None]) -> None:
                 rehearse()
                 due_s = loop.time() + REHEARSAL_S
             await asyncio.sleep(0)
+
+
+async def keep_warm(rehearse: Callable[[], Awaitable[None]]) -> None:
+    """Await `rehearse` every two milliseconds until cancelled; once a second while it fails."""
+    while True:
+        try:
+            await rehearse()
+        except TransientError:  # whoever needs the store will meet the same, and say so
+            await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(REHEARSAL_S)
 
 
 @contextmanager

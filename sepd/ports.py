@@ -296,6 +296,14 @@ class Store(Protocol):
         """
         ...
 
+    async def rehearse(self) -> None:
+        """Do what keeps the next `commit_intent` quick, and writes nothing.
+
+        Raises:
+            TransientError: the store is away.
+        """
+        ...
+
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
     ) -> None:

@@ -213,6 +213,9 @@ class StoreLink:
         await self._content.commit_intent(intent, signal, snapshot)
         await self._end()
 
+    async def rehearse(self) -> None:
+        """Nothing goes cold in virtual time."""
+
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
     ) -> None:

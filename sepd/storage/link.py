@@ -56,6 +56,11 @@ class Link:
         if isinstance(error, DRIVER_ERRORS):
             raise in_place_of(error, self.url) from error
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody has the connection."""
+        return self._lock.locked()
+
     def drop(self) -> None:
         """Disconnect at once; may be called twice."""
         if self._connection is not None:

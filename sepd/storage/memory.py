@@ -149,6 +149,9 @@ class MemoryStore:
         body = intent_body(intent, snapshot)
         self._chain(intent.created_ns, intent.account_id, "intent", body)
 
+    async def rehearse(self) -> None:
+        """Nothing goes cold here."""
+
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
     ) -> None:

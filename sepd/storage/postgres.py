@@ -154,6 +154,14 @@ class PostgresStore:
         await self._orders.commit_intent(intent, signal, snapshot)
         self._writer.add(SignalRow(signal, "accepted"), 1)
 
+    async def rehearse(self) -> None:
+        """Keep the next `commit_intent` quick.
+
+        Raises:
+            TransientError: the database is away, or slow.
+        """
+        await self._orders.rehearse()
+
     async def record_order_state(
         self, intent_id: str, state: OrderState, order_id: int | None, reason: str
     ) -> None:

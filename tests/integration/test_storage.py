@@ -175,6 +175,21 @@ async def test_signals_of_intents_that_a_dead_process_queued_are_written_by_the_
     await heir.close()
 
 
+async def test_a_rehearsed_commit_writes_nothing(database_url: str) -> None:
+    store = store_at(database_url)
+    await store.open()
+    signal = make_signal(1)
+    await store.commit_intent(make_entry(signal), signal, b"risk")
+    written = "SELECT xmin, sequence, hash FROM audit_head"
+    (before,) = await fetch(database_url, written)
+    for _ in range(3):
+        await store.rehearse()
+    assert await fetch(database_url, written) == [before]
+    assert (await store.totals("")).intents == 0
+    assert (await store.totals(ACCOUNT)).intents == 1
+    await store.close()
+
+
 async def test_closing_writes_what_is_queued(database_url: str) -> None:
     store = store_at(database_url)
     await store.open()

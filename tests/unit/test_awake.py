@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from contextlib import suppress
 from pathlib import Path
 
-from sepd.awake import cores_ready, stay_awake
+import pytest
+
+from sepd.awake import cores_ready, keep_warm, stay_awake
+from sepd.errors import TransientError
+from tests.support.virtual_time import run_virtually
 
 
 async def test_it_rehearses_again_and_again_until_cancelled() -> None:
@@ -22,6 +27,23 @@ async def test_it_rehearses_again_and_again_until_cancelled() -> None:
         await enough.wait()
         task.cancel()
     assert task.cancelled()
+
+
+def test_a_store_that_is_away_is_rehearsed_with_once_a_second() -> None:
+    at_s: list[float] = []
+
+    async def rehearse() -> None:
+        at_s.append(asyncio.get_running_loop().time())
+        if len(at_s) in (2, 3):
+            raise TransientError("away")
+
+    async def watch() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.01):
+                await keep_warm(rehearse)
+
+    run_virtually(watch())
+    assert at_s == pytest.approx([0, 0.002, 1.004, 2.006, 2.008], abs=1e-6)
 
 
 async def test_events_are_dealt_with_between_rehearsals() -> None:
