@@ -9,13 +9,13 @@ decisions stands at the quotes' times, which run eighteen times as fast as the w
 PostgreSQL, durable as shipped; `--memory` leaves it out, `--cache` adds the Redis server.
 
 An order's time begins when `get_batch` has returned the batch that holds the tick that closed the
-candle, and ends when `ClientRequest.write_bytes` of aiohttp returns: headers and body, one piece,
-have been handed to the transport. Its stages: `decide` to the intent's submission, `queue` to the
-store, `commit`, `verify` to the client, `client` to that call, `socket` the call itself;
-`without_commit` is the path less the commit. The client's throttle, 95 requests a second where
-OANDA allows 120, is opened for the run, and its connections, two new ones a second, are opened
-before it. `bare_commit_us` is one row committed by the bare driver, 100 times a second, right
-before and right after. `--realtime` (root) gives us and our servers real-time priority, for
+candle, and ends when the client's `hand_over` returns: headers and body, one piece, have been
+handed to the transport, which tries the system call at once. Its stages: `decide` to the intent's
+submission, `queue` to the store, `commit`, `verify` to the client, `client` to that call, `socket`
+the call itself; `without_commit` is the path less the commit. The client's throttle, 95 requests a
+second where OANDA allows 120, is opened for the run, and its connections, two new ones a second,
+are opened before it. `bare_commit_us` is one row committed by the bare driver, 100 times a second,
+right before and right after. `--realtime` (root) gives us and our servers real-time priority, for
 machines that are busy with other work.
 
 The prices are a tape's, retimed and under 28 names, for timing only: no decision of a person rests

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
-from typing import Any
 
-import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from msgspec import Struct
 
+from sepd.broker.oanda import exchange
 from sepd.broker.oanda.client import OandaBroker
 from sepd.broker.oanda.limits import Throttle
 from sepd.domain.event import MarketEvent
@@ -118,16 +119,16 @@ class WatchedBroker(OandaBroker):
     async def open(self) -> None:
         await super().open()
         self._channel.rest.requests = Throttle(1_000.0, 100.0)
-        write = aiohttp.ClientRequest.write_bytes
-        orders = self.watch.orders
+        write, orders = exchange.hand_over, self.watch.orders
 
-        async def watched(*arguments: Any) -> None:
+        def watched(connection: Connection, request: bytes) -> ResponseHandler:
             began = time.perf_counter_ns()
-            await write(*arguments)
+            protocol = write(connection, request)
             if marks := orders.get(_PLACED.get("")):
                 marks.writing, marks.written = began, time.perf_counter_ns()
+            return protocol
 
-        setattr(aiohttp.ClientRequest, "write_bytes", watched)  # noqa: B010 - for a method
+        setattr(exchange, "hand_over", watched)  # noqa: B010 - for a function
 
     async def place(self, intent: OrderIntent) -> Outcome:
         self.watch.orders[intent.id].placed = time.perf_counter_ns()

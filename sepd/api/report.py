@@ -149,7 +149,7 @@ class Report:
                 trade_id=trade.trade_id,
                 instrument=trade.instrument,
                 units=f"{trade.units:f}",
-                price=f"{self.book.instruments[trade.instrument].to_price(trade.price):f}",
+                price=self.book.instruments[trade.instrument].price_text(trade.price),
                 opened_at=format_time(trade.opened_ns),
             )
             for trade in self.book.trades.values()

@@ -128,6 +128,13 @@ class Instrument(Struct, frozen=True):
         """Decimal price of a number of points, with all the instrument's decimals."""
         return Decimal(points).scaleb(-self.display_precision)
 
+    def price_text(self, points: int) -> str:
+        """`to_price` written out, without a Decimal: every order says three prices."""
+        if not self.display_precision:
+            return str(points)
+        digits = str(points).zfill(self.display_precision + 1 + (points < 0))
+        return f"{digits[: -self.display_precision]}.{digits[-self.display_precision :]}"
+
 
 _MOST_DIGITS = 40
 

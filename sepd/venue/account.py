@@ -85,7 +85,7 @@ class Account:
 
     def price(self, instrument: str, points: int) -> str:
         """Text of a price with all the instrument's decimals."""
-        return f"{self.market.instruments[instrument].to_price(points):f}"
+        return self.market.instruments[instrument].price_text(points)
 
     def quote_conversion(self, instrument: str) -> Conversion:
         """Conversion of the instrument's quote currency; 1 where no rate is known."""

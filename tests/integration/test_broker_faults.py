@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from sepd.broker.oanda.attempt import Attempt
-from sepd.broker.oanda.rest import BODY_LIMIT
+from sepd.broker.oanda.exchange import BODY_LIMIT
 from sepd.clock import EventClock
 from sepd.domain.market import Granularity
 from sepd.domain.order import Ambiguous, Done, Refused, Unsent

@@ -26,6 +26,12 @@ def test_points_and_prices_are_each_other_s_inverse(points: int, precision: int)
     assert parse_points(f"{price:f}", precision) == points
 
 
+@given(st.integers(-(10**9), 10**9), st.integers(0, 10))
+def test_a_price_is_written_with_all_its_decimals(points: int, precision: int) -> None:
+    instrument = Instrument("EUR_USD", display_precision=precision)
+    assert instrument.price_text(points) == f"{instrument.to_price(points):f}"
+
+
 def test_short_and_zero_padded_prices_are_exact() -> None:
     assert parse_points("1.3187", 5) == 131870
     assert parse_points("1.318700000", 5) == 131870

@@ -1,7 +1,7 @@
 """One request on its way: its connection, and what a failure says about whether it left.
 
-A request goes over a kept connection, or over a new one in its turn. aiohttp repeats GET and PUT
-when a kept connection turns out to be broken; every try asks the `Connector` for a connection.
+A request goes over a kept connection, or over a new one in its turn. aiohttp repeats a GET when a
+kept connection turns out to be broken; every try asks the `Connector` for a connection.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import aiohttp
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
@@ -62,11 +63,6 @@ class Attempt:
             return OutcomeUnknown(f"{self.what}: sent, but without an answer: {cause}")
         return TransientError(f"{self.what}: {cause}")
 
-    def once(self) -> None:
-        """aiohttp repeats a PUT whose kept-alive connection broke; a write must not be."""
-        if self.writes and self.connected:
-            raise aiohttp.ClientConnectionError("the connection broke before the answer")
-
 
 _CURRENT: ContextVar[Attempt] = ContextVar("attempt")
 
@@ -88,25 +84,53 @@ class Connector(aiohttp.TCPConnector):
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
         """A connection for the request at hand, which may leave from here on."""
-        attempt = _CURRENT.get()
-        attempt.once()
+        connection = await self.kept(req.connection_key)
+        if connection is None:
+            connection = await self._make(req, traces, timeout)
+            _CURRENT.get().connected = True
+        return connection
+
+    async def kept(self, key: ConnectionKey) -> Connection | None:
+        """A kept connection for the request at hand, if there is one; never waits.
+
+        One on which something came unasked is closed: it would be taken for the answer.
+        """
+        while (connection := await self._get(key, [])) is not None:
+            if _is_quiet(connection):
+                _CURRENT.get().connected = True
+                return connection
+            connection.close()
+        return None
+
+    async def _make(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """A new connection, in its turn; the address is looked up before."""
         try:
             connection = await super().connect(req, traces, timeout)
         except aiohttp.ClientConnectorDNSError:
             raise
         except aiohttp.ClientConnectorError:
-            opening = Trace(req.session, self._opening, SimpleNamespace())
+            attempt, opening = _CURRENT.get(), Trace(req.session, self._opening, SimpleNamespace())
             try:
                 connection = await super().connect(req, [*traces, opening], timeout)
             finally:
                 attempt.may_open = False
-        attempt.connected = True
+        if not _is_quiet(connection):
+            connection.close()
+            raise aiohttp.ClientConnectionError("the new connection is of no use")
         return connection
 
     async def _turn(self, *_: object) -> None:
         attempt = _CURRENT.get()
         await self._turns.acquire(attempt.urgency)
         attempt.may_open = True
+
+
+def _is_quiet(connection: Connection) -> bool:
+    """Whether it is open and nothing lies in it."""
+    protocol = connection.protocol
+    return protocol is not None and protocol.is_connected() and not protocol.should_close
 
 
 def _make_socket(info: _AddressInfo) -> socket.socket:

@@ -261,7 +261,7 @@ class OandaBroker:
 
         def expired() -> str:
             late = self._clock.now_ns() >= intent.expires_ns
-            return "the intent expired before it was sent." if late else ""
+            return "The intent expired before it was sent." if late else ""
 
         return await self._channel.send("POST", path, body, Urgency.ENTRY, expired)
 

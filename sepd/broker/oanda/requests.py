@@ -153,12 +153,12 @@ def order_body(intent: OrderIntent, of: Instrument) -> dict[str, Any]:
         "type": "MARKET",
         "instrument": intent.instrument,
         "units": plain(intent.units),
-        "timeInForce": intent.time_in_force.value,
+        "timeInForce": intent.time_in_force,
         "positionFill": "DEFAULT" if entry else "REDUCE_ONLY",
         "clientExtensions": own,
     }
     if intent.price_bound is not None:
-        order["priceBound"] = plain(of.to_price(intent.price_bound))
+        order["priceBound"] = of.price_text(intent.price_bound)
     if entry:
         order["tradeClientExtensions"] = own
         if intent.take_profit is not None:
@@ -169,4 +169,4 @@ def order_body(intent: OrderIntent, of: Instrument) -> dict[str, Any]:
 
 
 def _exit(of: Instrument, points: int) -> dict[str, str]:
-    return {"price": plain(of.to_price(points)), "timeInForce": TimeInForce.GTC.value}
+    return {"price": of.price_text(points), "timeInForce": "GTC"}

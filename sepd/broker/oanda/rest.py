@@ -1,28 +1,30 @@
 """HTTP to OANDA: one session, deadlines, size caps, limits, and foreign errors mapped once.
 
 Requests share keep-alive connections and one throttle; every new connection, streams included,
-passes the connection throttle. A write is sent at most once, whatever happens to it.
+passes the connection throttle. A write is sent at most once, by an `Exchange`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from sepd.broker.oanda import wire
 from sepd.broker.oanda.attempt import Attempt, Connector
+from sepd.broker.oanda.exchange import BODY_LIMIT, Exchange, whole
 from sepd.broker.oanda.limits import Throttle, Urgency
 from sepd.errors import BrokerRejected, ConfigError, NotSent, TransientError
 from sepd.settings import BrokerSettings
 from sepd.supervise import Backoff
 
-BODY_LIMIT = 1 << 20
 BULK_LIMIT = 32 << 20
 STREAM_BUFFER = 1 << 15
 HOSTS = {
@@ -31,7 +33,10 @@ HOSTS = {
 }
 MAX_REQUESTS_PER_S = 100.0
 _BURST = 5.0
+_CLOSED = "The broker client is closed."
 _JSON = {"Content-Type": "application/json"}
+_VISIBLE = re.compile(r"[!-~]*")
+_encode = msgspec.json.Encoder().encode
 _ERROR = wire.decoder(wire.ErrorBody)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -53,23 +58,32 @@ class Rest:
         self.connections = Throttle(settings.connections_per_s, burst=1.0)
         self._penalty = Backoff(rng)
         self._session: aiohttp.ClientSession | None = None
+        self._exchange: Exchange | None = None
 
     async def open(self) -> None:
-        """Make the session, unless there is one; nothing is sent."""
+        """Make the session, unless there is one; nothing is sent.
+
+        Raises:
+            ConfigError: the address or the token cannot be.
+        """
         if self._session is not None:
             return
-        key = self._settings.api_key.get_secret_value()
+        server, key = _server(self.rest_url), self._settings.api_key.get_secret_value()
+        if _VISIBLE.fullmatch(key) is None:
+            raise ConfigError("The token holds a character no token has: check OANDA_API_KEY.")
+        connector = Connector(self.connections, limit=40, keepalive_timeout=30, ttl_dns_cache=60)
         self._session = aiohttp.ClientSession(
-            connector=Connector(self.connections, limit=40, keepalive_timeout=30, ttl_dns_cache=60),
+            connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.timeout_s),
             headers={"Authorization": f"Bearer {key}", "Accept-Datetime-Format": "RFC3339"},
             cookie_jar=aiohttp.DummyCookieJar(),
             raise_for_status=False,
         )
+        self._exchange = Exchange(self._session, connector, server, self._settings.timeout_s)
 
     async def close(self) -> None:
         """Close every connection; may be called twice."""
-        session, self._session = self._session, None
+        session, self._session, self._exchange = self._session, None, None
         if session is not None:
             await session.close()
 
@@ -90,7 +104,7 @@ class Rest:
             BrokerRejected: the broker understood and refused.
         """
         attempt = Attempt(what)
-        status, body = await self._exchange(
+        status, body = await self._request(
             attempt, "GET", path, params=params, limit=BULK_LIMIT if bulk else BODY_LIMIT
         )
         if status != 200:
@@ -112,20 +126,21 @@ class Rest:
         """Send once; returns status and body, whatever they are.
 
         Args:
-            fence: asked when it is this request's turn; a reason it gives stops the request.
+            fence: asked right before the request would leave; a reason it gives stops it.
 
         Raises:
             NotSent: the request certainly did not leave.
             OutcomeUnknown: it may have been applied.
         """
         attempt = Attempt(what, writes=True, urgency=urgency)
-        if not self.requests.take(urgency):
-            with attempt:
+        content = b"" if body is None else _encode(body)
+        with attempt:
+            if not self.requests.take(urgency):
                 async with asyncio.timeout(self._settings.timeout_s):
                     await self.requests.acquire(urgency)
-        if reason := fence():
-            raise NotSent(f"{what}: {reason}")
-        return await self._exchange(attempt, method, path, body=body, limited=False)
+            answer = await self._writing.send(method, path, content, fence)
+        self._heed(answer[0])
+        return answer
 
     async def acknowledge(self, path: str, body: Mapping[str, Any]) -> None:
         """POST to a paced venue; outside the limits, which are OANDA's and not the venue's.
@@ -134,7 +149,7 @@ class Rest:
             TransientError: it was not acknowledged; doing so again is harmless.
         """
         attempt = Attempt("acknowledging the tape")
-        status, answer = await self._exchange(attempt, "POST", path, body=body, limited=False)
+        status, answer = await self._request(attempt, "POST", path, body=body, limited=False)
         if status >= 300:
             raise self._refusal(attempt.what, status, answer)
 
@@ -162,11 +177,11 @@ class Rest:
                         )
                     )
                     if response.status != 200:
-                        body = await _body(response, BODY_LIMIT)
+                        body = await whole(response.content, BODY_LIMIT)
                         raise self._refusal(what, response.status, body)
                 yield response.content
 
-    async def _exchange(
+    async def _request(
         self,
         attempt: Attempt,
         method: str,
@@ -185,16 +200,21 @@ class Rest:
                     method,
                     self.rest_url + path,
                     params=params,
-                    data=None if body is None else msgspec.json.encode(body),
+                    data=None if body is None else _encode(body),
                     headers=None if body is None else _JSON,
                     allow_redirects=False,
                 ) as response:
-                    if response.status == 429:
-                        self.requests.pause(self._penalty.next_s())
-                        return 429, b""
-                    content = await _body(response, limit)
-                    self._penalty.reset()
-                    return response.status, content
+                    status = response.status
+                    content = b"" if status == 429 else await whole(response.content, limit)
+        self._heed(status)
+        return status, content
+
+    def _heed(self, status: int) -> None:
+        """A 429 makes everybody pause, the next one in a row for longer."""
+        if status == 429:
+            self.requests.pause(self._penalty.next_s())
+        else:
+            self._penalty.reset()
 
     def _refusal(self, what: str, status: int, body: bytes) -> Exception:
         """The error, by reaction, of an answer that is not 200."""
@@ -217,21 +237,26 @@ class Rest:
     @property
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise NotSent("The broker client is closed.")
+            raise NotSent(_CLOSED)
         return self._session
 
+    @property
+    def _writing(self) -> Exchange:
+        if self._exchange is None:
+            raise NotSent(_CLOSED)
+        return self._exchange
 
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole body.
+
+def _server(url: str) -> URL:
+    """`url`, which must be a server's.
 
     Raises:
-        aiohttp.ClientPayloadError: it is longer than `limit` bytes once unpacked.
+        ConfigError: it is not.
     """
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        size += len(part)
-        if size > limit:
-            response.close()
-            raise aiohttp.ClientPayloadError(f"the answer is longer than {limit} bytes")
-        parts.append(part)
-    return b"".join(parts)
+    try:
+        server = URL(url)
+    except ValueError:
+        server = URL()
+    if server.scheme not in {"http", "https"} or not server.host:
+        raise ConfigError(f"broker.rest_url: {url} is not the address of an HTTP server.")
+    return server
