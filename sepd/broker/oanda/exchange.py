@@ -86,12 +86,11 @@ class Exchange:
 
     def _prepared(self, method: str, path: str, has_body: bool) -> bytes:
         """A request up to the length of its body. What no path has is escaped."""
-        given = dict(self._template.headers) | (
-            {"Content-Type": "application/json"} if has_body else {}
-        )
-        del given["Content-Length"]
+        headers = {**self._template.headers, "Content-Type": "application/json"}
         lines = [f"{method} {self._prefix}{quote(path, safe=_SAFE)} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in given.items()]
+        for name, value in headers.items():
+            if name != "Content-Length" and (has_body or name != "Content-Type"):
+                lines.append(f"{name}: {value}")
         return "\r\n".join([*lines, "Content-Length: "]).encode("ascii")
 
 
