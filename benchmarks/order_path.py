@@ -43,7 +43,7 @@ import uvloop
 from benchmarks.daemon import FINEST, MARKET, Loop, answering, assemble, caching, settings
 from benchmarks.market import PAIRS, START_NS, Ticker, feed
 from benchmarks.watched import Watch, WatchedBroker, WatchedMemory, WatchedPostgres, WatchedQueue
-from sepd.awake import keep_warm, stay_awake
+from sepd.awake import stay_awake
 from sepd.clock import EventClock, SystemClock
 from sepd.heap import freeze_heap
 from sepd.ports import Store
@@ -86,15 +86,22 @@ async def bare_commits(url: str, count: int, per_s: float) -> list[int]:
     return taken
 
 
+def nothing() -> None:
+    """No decision to rehearse."""
+
+
+async def pause() -> None:
+    """No commit to rehearse."""
+
+
 @asynccontextmanager
-async def awake(
-    wanted: bool, rehearse: Callable[[], None] = lambda: None, store: Store | None = None
-) -> AsyncIterator[None]:
-    """As with `process.awake`, if that is wanted."""
+async def awake(cpu: int, loop: Loop | None = None) -> AsyncIterator[None]:
+    """As with `process.awake_on`; without a loop to rehearse, only awake."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(stay_awake(rehearse))] if wanted else []
-        if wanted and store is not None:
-            tasks.append(group.create_task(keep_warm(store.rehearse)))
+        decide, commit = (
+            (nothing, pause) if loop is None else (loop.pipeline.rehearse, loop.store.rehearse)
+        )
+        tasks = [group.create_task(stay_awake(cpu, decide, commit))] if cpu >= 0 else []
         yield
         for task in tasks:
             task.cancel()
@@ -142,7 +149,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         queue = WatchedQueue(SystemClock(), MARKET.queue_events)
         queue.watch = watch
         loop = await assemble(broker, store, cache, queue, watch.executor)
-        async with awake(given.awake, loop.pipeline.rehearse, store):
+        async with awake(given.awake, loop):
             elapsed_s = await measure(loop, given.tape, given.orders)
         if not given.memory:
             async with awake(given.awake):
@@ -166,7 +173,7 @@ async def main() -> None:
     """Measure with PostgreSQL, or in memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=900)
-    parser.add_argument("--awake", action="store_true", help="with process.awake")
+    parser.add_argument("--awake", type=int, default=-1, metavar="CPU", help="process.awake_on")
     parser.add_argument("--memory", action="store_true", help="without the durable commit")
     parser.add_argument("--cache", action="store_true", help="with the Redis server")
     parser.add_argument("--realtime", action="store_true", help="root, on a busy machine")

@@ -2,13 +2,14 @@
 
 A core with nothing to do is halted, a halted core of a virtual machine is lent to somebody else,
 and whatever comes next pays for waking it and for caches that have gone cold. Awake, the event
-loop polls instead of sleeping, what an order needs is rehearsed, and the kernel is asked to keep
-every core of the machine ready (power management's quality of service).
+loop keeps one core and polls there instead of sleeping, what an order needs is rehearsed, and the
+kernel is asked to keep every core of the machine ready (power management's quality of service).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from sepd.errors import TransientError
+from sepd.errors import ConfigError, TransientError
 
 log = structlog.get_logger(__name__)
 QUALITY_OF_SERVICE = Path("/dev/cpu_dma_latency")
@@ -24,16 +25,29 @@ REHEARSAL_S = 0.002
 RETRY_S = 1.0
 
 
-async def stay_awake(rehearse: Callable[[], None]) -> None:
-    """Poll until cancelled; between events, every two milliseconds, call `rehearse`."""
+async def stay_awake(
+    cpu: int, decide: Callable[[], None], commit: Callable[[], Awaitable[None]]
+) -> None:
+    """Keep to `cpu` and poll until cancelled, and every 2 ms rehearse to `decide` and `commit`.
+
+    Raises:
+        ConfigError: the process may not run there.
+    """
+    with keep_to(cpu), cores_ready():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_poll(decide))
+            group.create_task(keep_warm(commit))
+
+
+async def _poll(rehearse: Callable[[], None]) -> None:
+    """Let the loop never sleep; between its turns call `rehearse`."""
     loop = asyncio.get_running_loop()
     due_s = loop.time()
-    with cores_ready():
-        while True:
-            if loop.time() >= due_s:
-                rehearse()
-                due_s = loop.time() + REHEARSAL_S
-            await asyncio.sleep(0)
+    while True:
+        if loop.time() >= due_s:
+            rehearse()
+            due_s = loop.time() + REHEARSAL_S
+        await asyncio.sleep(0)
 
 
 async def keep_warm(rehearse: Callable[[], Awaitable[None]]) -> None:
@@ -44,6 +58,20 @@ async def keep_warm(rehearse: Callable[[], Awaitable[None]]) -> None:
         except TransientError:  # whoever needs the store will meet the same, and say so
             await asyncio.sleep(RETRY_S)
         await asyncio.sleep(REHEARSAL_S)
+
+
+@contextmanager
+def keep_to(cpu: int) -> Iterator[None]:
+    """For as long as the context lasts, this thread runs on `cpu` alone."""
+    before = os.sched_getaffinity(0)
+    if cpu not in before:
+        allowed = ", ".join(map(str, sorted(before)))
+        raise ConfigError(f"process.awake_on is {cpu}, but sepd may run on {allowed} only.")
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from sepd.api.control import serve_control
 from sepd.api.operator import Operator
 from sepd.api.report import Health, Report, starting
 from sepd.api.schema import OrderCounts, Status
-from sepd.awake import keep_warm, stay_awake
+from sepd.awake import stay_awake
 from sepd.bitspace import parameters
 from sepd.bitspace.analyser import Analyser
 from sepd.clock import EventClock
@@ -318,9 +318,10 @@ class Node:
         batch = self._settings.market.batch_events
         consumer = tasks.create_task(self._pipeline.run(batch), name="consumer")
         services.append(tasks.create_task(self._pipeline.keep_journal(), name="journal"))
-        if self._settings.process.awake:
-            services.append(tasks.create_task(stay_awake(self._pipeline.rehearse), name="awake"))
-            services.append(tasks.create_task(keep_warm(self._store.rehearse), name="warm"))
+        cpu = self._settings.process.awake_on
+        if cpu >= 0:
+            awake = stay_awake(cpu, self._pipeline.rehearse, self._store.rehearse)
+            services.append(tasks.create_task(awake, name="awake"))
         last_id = self._executor.last_transaction_id
         transactions = TransactionFeed(self._broker, self._queue, last_id)
         prices = PriceFeed(

@@ -211,9 +211,11 @@ class ApiSettings(Section):
 
 
 class ProcessSettings(Section):
-    """How the process uses its machine. `awake` spends a core to react in less time."""
+    """How the process uses its machine."""
 
-    awake: bool = False
+    awake_on: int = Field(
+        default=-1, ge=-1, description="the core to spend, to react in less time; -1 for none"
+    )
 
 
 class LogSettings(Section):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sepd.awake import cores_ready, keep_warm, stay_awake
-from sepd.errors import TransientError
+from sepd.awake import cores_ready, keep_to, keep_warm, stay_awake
+from sepd.errors import ConfigError, TransientError
 from tests.support.virtual_time import run_virtually
+
+ALLOWED = os.sched_getaffinity(0)
+CPU = min(ALLOWED)
+
+
+async def nothing() -> None:
+    """Nothing to commit."""
 
 
 async def test_it_rehearses_again_and_again_until_cancelled() -> None:
@@ -23,10 +31,12 @@ async def test_it_rehearses_again_and_again_until_cancelled() -> None:
             enough.set()
 
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(stay_awake(rehearse))
+        task = group.create_task(stay_awake(CPU, rehearse, nothing))
         await enough.wait()
+        assert os.sched_getaffinity(0) == {CPU}
         task.cancel()
     assert task.cancelled()
+    assert os.sched_getaffinity(0) == ALLOWED
 
 
 def test_a_store_that_is_away_is_rehearsed_with_once_a_second() -> None:
@@ -49,10 +59,15 @@ def test_a_store_that_is_away_is_rehearsed_with_once_a_second() -> None:
 async def test_events_are_dealt_with_between_rehearsals() -> None:
     loop, reached = asyncio.get_running_loop(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(stay_awake(lambda: None))
+        task = group.create_task(stay_awake(CPU, lambda: None, nothing))
         loop.call_later(0.01, reached.set)
         await reached.wait()
         task.cancel()
+
+
+def test_a_core_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(ConfigError, match="awake_on is 9999, but sepd may run on"), keep_to(9999):
+        pass
 
 
 def test_the_kernel_is_asked_for_no_latency_at_all(tmp_path: Path) -> None:
