@@ -32,7 +32,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -46,7 +46,6 @@ from benchmarks.watched import Watch, WatchedBroker, WatchedMemory, WatchedPostg
 from sepd.awake import stay_awake
 from sepd.clock import EventClock, SystemClock
 from sepd.heap import freeze_heap
-from sepd.ports import Store
 from sepd.risk.day import trading_day
 from sepd.storage.embedded import EmbeddedPostgres
 from sepd.storage.migrate import migrate
