@@ -101,14 +101,15 @@ class WatchedPostgres(PostgresStore):
 
 
 class WatchedMemory(MemoryStore):
-    """Says when it would commit."""
+    """Says how long it takes to do what stands in place of the commit."""
 
     watch: Watch
 
     async def commit_intent(self, intent: OrderIntent, signal: Signal, snapshot: bytes) -> None:
         marks = self.watch.orders[intent.id]
-        marks.committing = marks.committed = time.perf_counter_ns()
+        marks.committing = time.perf_counter_ns()
         await super().commit_intent(intent, signal, snapshot)
+        marks.committed = time.perf_counter_ns()
 
 
 class WatchedBroker(OandaBroker):

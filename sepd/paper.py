@@ -134,6 +134,9 @@ class PaperBroker:
         body = order_body(intent, self._instruments[intent.instrument])
         return self._became(self._engine.place, parse_order(msgspec.to_builtins(body)))
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        """Nothing: an order is a call."""
+
     def expect(self, intent: OrderIntent) -> None:
         """Nothing: no account on paper outlives its process."""
 

@@ -202,8 +202,10 @@ class Pipeline:
             await self._executor.drain()
 
     def rehearse(self) -> None:
-        """Rehearse a decision on the next instrument in turn."""
-        self._decider.rehearse(next(self._turns))
+        """Rehearse an entry of the next instrument in turn, up to its bytes."""
+        intent = self._decider.rehearse(next(self._turns))
+        if intent is not None:
+            self._executor.rehearse(intent)
 
     async def keep_journal(self) -> None:
         """Write what the journal has collected, again and again, until cancelled."""

@@ -110,6 +110,10 @@ class Broker(Protocol):
         """Send `intent` once. Never raises for what became of it: the `Outcome` says it."""
         ...
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        """Do what keeps the next `place` quick, and sends nothing."""
+        ...
+
     def expect(self, intent: OrderIntent) -> None:
         """Know the transactions of `intent`, which an earlier process may have sent."""
         ...

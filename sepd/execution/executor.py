@@ -182,6 +182,12 @@ class Executor:
         failpoint("submit.after_enqueue")
         return ""
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        """Go through what comes before `intent` would be sent; nothing is any different after."""
+        order, _ = machine.handle(Order(intent), machine.Committed())
+        machine.handle(order, machine.Cleared())
+        self._broker.rehearse(intent)
+
     def offer(self, events: Sequence[AccountEvent]) -> None:
         """Hand over account events from wherever they came, in any order."""
         self._transactions.offer(events)

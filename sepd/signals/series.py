@@ -90,6 +90,11 @@ class Series:
         )
         self.read(damped, row.steps)
 
+    def rehearse(self) -> None:
+        """Go through what the next bit will: its row is in the processor's caches then."""
+        if self._stream is not None:
+            self._stream.path()
+
     def bits(self) -> NDArray[np.uint8]:
         """The newest bits of the segment, oldest first, at most `depth`."""
         return np.fromiter((kept.bit for kept in self._kept), np.uint8, len(self._kept))

@@ -135,6 +135,9 @@ class FakeBroker:
             return []
         return self.rows[transaction_id:]
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        """Nothing goes cold here."""
+
     async def place(self, intent: OrderIntent) -> Outcome:
         await asyncio.sleep(self.latency_s)
         if self.hold:

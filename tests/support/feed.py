@@ -70,6 +70,9 @@ class ScriptedBroker:
     async def place(self, intent: OrderIntent) -> Outcome:
         raise NotImplementedError
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        raise NotImplementedError
+
     def expect(self, intent: OrderIntent) -> None:
         """Client ids are kept here."""
 

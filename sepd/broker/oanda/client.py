@@ -265,6 +265,12 @@ class OandaBroker:
 
         return await self._channel.send("POST", path, body, Urgency.ENTRY, expired)
 
+    def rehearse(self, intent: OrderIntent) -> None:
+        """Make the bytes that would ask for the entry `intent`, and forget them."""
+        of = self._channel.instruments[intent.instrument]
+        body = requests.order_body(intent, of)
+        self._channel.rest.compose("POST", self._channel.path("/orders"), body)
+
     def expect(self, intent: OrderIntent) -> None:
         """`intent` is an exit that an earlier process may have sent: know its transactions."""
         self._channel.closings.expect(intent)

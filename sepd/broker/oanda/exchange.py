@@ -46,9 +46,11 @@ class Exchange:
         self._prefix = url.raw_path.rstrip("/")
         self._head = lru_cache(_HEADS)(self._prepared)
 
-    async def send(
-        self, method: str, path: str, body: bytes, fence: Callable[[], str]
-    ) -> tuple[int, bytes]:
+    def compose(self, method: str, path: str, body: bytes) -> bytes:
+        """All the bytes of a request."""
+        return b"%b%d\r\n\r\n%b" % (self._head(method, path, bool(body)), len(body), body)
+
+    async def send(self, request: bytes, fence: Callable[[], str]) -> tuple[int, bytes]:
         """Write a request once, within an `Attempt`; status and body, without the body of a 429.
 
         Args:
@@ -59,7 +61,6 @@ class Exchange:
             TimeoutError: no connection or no answer in time.
             aiohttp.ClientError: no connection, or an answer that is none or too long.
         """
-        request = b"%b%d\r\n\r\n%b" % (self._head(method, path, bool(body)), len(body), body)
         connection = await self._connector.kept(self._key)
         if connection is not None:
             return await self._ask(connection, request, fence)

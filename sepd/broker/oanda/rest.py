@@ -133,14 +133,22 @@ class Rest:
             OutcomeUnknown: it may have been applied.
         """
         attempt = Attempt(what, writes=True, urgency=urgency)
-        content = b"" if body is None else _encode(body)
+        request = self.compose(method, path, body)
         with attempt:
             if not self.requests.take(urgency):
                 async with asyncio.timeout(self._settings.timeout_s):
                     await self.requests.acquire(urgency)
-            answer = await self._writing.send(method, path, content, fence)
+            answer = await self._writing.send(request, fence)
         self._heed(answer[0])
         return answer
+
+    def compose(self, method: str, path: str, body: Mapping[str, Any] | None) -> bytes:
+        """All the bytes of a request that writes.
+
+        Raises:
+            NotSent: the client is closed.
+        """
+        return self._writing.compose(method, path, b"" if body is None else _encode(body))
 
     async def acknowledge(self, path: str, body: Mapping[str, Any]) -> None:
         """POST to a paced venue; outside the limits, which are OANDA's and not the venue's.
