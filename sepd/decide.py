@@ -155,7 +155,6 @@ class Decider:
         quote, recent = self.book.quotes.get(name), self.views[name].recent(self.rule.finest)
         if quote is None or not recent:
             return None
-        self.views[name].series[self.rule.finest].rehearse()
         now_ns = quote.time_ns
         opinion = self.rule.opinion(self.views[name].readings(self.rule.granularities), now_ns)
         surest = opinion or Opinion(Action.BUY, Q14, INVALID)

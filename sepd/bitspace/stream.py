@@ -1,7 +1,8 @@
 """One bit at a time: the same rows as a batch, at a constant cost per bit."""
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -137,6 +138,17 @@ class Stream:
         """The rows of several bits."""
         return [self.push(bit) for bit in bits]
 
+    def ahead(self) -> tuple[Row, Row]:
+        """The rows that a bit 0 and a bit 1 would give next; the stream stays as it is."""
+        return self._try(0), self._try(1)
+
+    def _try(self, bit: int) -> Row:
+        kept = self._bits, self._errors, self._missing
+        with self._damping.undone():
+            row = self.push(bit)
+        self._bits, self._errors, self._missing = kept
+        return row
+
     def path(self) -> list[Point]:
         """m_0 … m_I at the newest bit; empty where the damped metrics are invalid."""
         return self._damping.path()
@@ -169,6 +181,13 @@ class _Damping:
         if len(self._newest_first) <= self._iterations:
             return _UNDAMPED
         return self._damp(None)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """What is pushed within the context is forgotten at its end."""
+        before = self._newest_first.copy()
+        yield
+        self._newest_first = before
 
     def path(self) -> list[Point]:
         points: list[Point] = []

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from sepd.bitspace import Stream
+from sepd.bitspace import Row, Stream
 from sepd.bitspace.analyser import Analyser
 from sepd.domain.market import Candle, Granularity
 from sepd.domain.signal import Metrics
@@ -47,12 +47,17 @@ class Series:
         self._stream = stream
         self._reading: Reading | None = None
         self._due: list[int] = []
+        self._ahead: tuple[Row, Row] | None = None
         self._kept: deque[Bit] = deque(maxlen=depth)
 
     @property
     def reading(self) -> Reading | None:
         """Of the newest candle; None where it is invalid."""
-        self.catch_up()
+        if self._stream is not None and self._due:
+            if self._ahead is not None and len(self._due) == 1:
+                self._take(self._ahead[self._due[0]])
+            else:
+                self._push_due(self._stream)
         return self._reading
 
     def push(self, candle: Candle) -> None:
@@ -74,14 +79,27 @@ class Series:
             self._stream.reset()
         self._kept.clear()
         self._due.clear()
+        self._ahead = None
         self._reading = None
 
     def catch_up(self) -> None:
-        """Give the stream the bits that came since the last time."""
-        if self._stream is None or not self._due:
+        """Give the stream the bits that came since the last time, and look ahead: the row that the
+        next bit gives is ready when it is asked for.
+        """
+        if self._stream is None:
             return
-        row = self._stream.push_all(self._due)[-1]
+        if self._due:
+            self._push_due(self._stream)
+        if self._ahead is None:
+            self._ahead = self._stream.ahead()
+
+    def _push_due(self, stream: Stream) -> None:
+        row = stream.push_all(self._due)[-1]
         self._due.clear()
+        self._ahead = None
+        self._take(row)
+
+    def _take(self, row: Row) -> None:
         damped = (
             row.damped_coherence,
             row.damped_stability,
@@ -89,11 +107,6 @@ class Series:
             row.damped_polarity,
         )
         self.read(damped, row.steps)
-
-    def rehearse(self) -> None:
-        """Go through what the next bit will: its row is in the processor's caches then."""
-        if self._stream is not None:
-            self._stream.path()
 
     def bits(self) -> NDArray[np.uint8]:
         """The newest bits of the segment, oldest first, at most `depth`."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sepd.bitspace import Analysis, analyze
+from sepd.bitspace import Analysis, Stream, analyze
 
 bit_lists = st.lists(st.integers(0, 1), max_size=220)
 windows = st.integers(3, 64)
@@ -87,3 +87,16 @@ def test_the_path_begins_at_the_metrics_and_ends_at_the_damped_ones(
     for t in np.flatnonzero(valid & found.converged):
         held = path[found.steps[t] :, :, t]
         assert np.all(held == held[0])
+
+
+@given(bits=bit_lists, window=st.integers(3, 16), iterations=st.integers(0, 8))
+def test_looking_ahead_gives_the_next_row_and_changes_nothing(
+    bits: list[int], window: int, iterations: int
+) -> None:
+    looking = Stream(window, 2, iterations=iterations)
+    plain = Stream(window, 2, iterations=iterations)
+    for bit in bits:
+        ahead = looking.ahead()
+        row = plain.push(bit)
+        assert ahead[bit] == row
+        assert looking.push(bit) == row

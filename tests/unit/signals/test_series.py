@@ -25,9 +25,12 @@ def streamed() -> Series:
     return Series(M5, 3, depth_of(SETTINGS), Stream(8, 2, iterations=4))
 
 
-@given(st.lists(st.tuples(st.integers(1, 6), st.integers(-2, 2)), max_size=120))
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(-2, 2)), max_size=120),
+    st.lists(st.booleans(), min_size=120, max_size=120),
+)
 def test_readings_one_by_one_and_by_batch_equal_the_whole_history(
-    steps: list[tuple[int, int]],
+    steps: list[tuple[int, int]], idle: list[bool]
 ) -> None:
     one_by_one = streamed()
     by_batch = Series(M5, 3, depth_of(SETTINGS), None)
@@ -51,6 +54,9 @@ def test_readings_one_by_one_and_by_batch_equal_the_whole_history(
         at_the_end.push(candle(period, close))
         read_series([by_batch], analyser)
         assert one_by_one.reading == by_batch.reading
+        if idle[count]:
+            one_by_one.catch_up()  # looks ahead
+            assert one_by_one.reading == by_batch.reading
         found.append(one_by_one.reading.metrics.polarity if one_by_one.reading else None)
     assert at_the_end.reading == one_by_one.reading
     whole = analyze(
