@@ -202,7 +202,9 @@ class Pipeline:
             await self._executor.drain()
 
     def rehearse(self) -> None:
-        """Rehearse an entry of the next instrument in turn, up to its bytes."""
+        """Rehearse an entry of the next instrument in turn, up to its bytes, while none is real."""
+        if not self._executor.idle:
+            return
         intent = self._decider.rehearse(next(self._turns))
         if intent is not None:
             self._executor.rehearse(intent)

@@ -110,6 +110,11 @@ class Executor:
         return self._transactions.applied
 
     @property
+    def idle(self) -> bool:
+        """Whether no submission is on its way."""
+        return not self._unfinished
+
+    @property
     def orders(self) -> tuple[Order, ...]:
         """Orders that are not at their end."""
         return tuple(order for order in self._orders.values() if order.state not in FINAL)
