@@ -30,7 +30,7 @@ from sepd.ports import Cache, Clock, Events, Store
 BUILT, FETCHED = "stream", "broker"
 LATENCIES = 1_024
 JOURNAL_ENTRIES = 256
-JOURNAL_S = 0.05
+JOURNAL_S = 0.1
 ACCOUNT = (
     OrderAccepted,
     OrderFilled,
@@ -100,6 +100,7 @@ class Pipeline:
         self._timer = timer
         self._paced = paced
         self._turns = cycle(decider.views)
+        self._consumed = asyncio.Event()
         self._journaling = asyncio.Lock()
 
     async def run(self, batch_events: int) -> None:
@@ -147,6 +148,7 @@ class Pipeline:
         await self._store.record_events(batch)
         await self._keep(built, BUILT)
         await self._keep(fetched, FETCHED)
+        self._consumed.set()
         if len(self._journal) >= JOURNAL_ENTRIES:
             await self.write_journal()
 
@@ -210,9 +212,11 @@ class Pipeline:
             self._executor.rehearse(intent)
 
     async def keep_journal(self) -> None:
-        """Write what the journal has collected, again and again, until cancelled."""
+        """Write what the journal has collected soon after it came, until cancelled."""
         while True:
+            await self._consumed.wait()
             await asyncio.sleep(JOURNAL_S)
+            self._consumed.clear()
             await self.write_journal()
 
     async def write_journal(self) -> None:
