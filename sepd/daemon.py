@@ -23,6 +23,7 @@ from sepd.domain.market import Instrument
 from sepd.errors import ConfigError, SepdError
 from sepd.execution.exits import ExitFile
 from sepd.node import Node
+from sepd.outside import Outside
 from sepd.paper import PaperBroker
 from sepd.ports import Broker, Clock
 from sepd.risk.day import trading_day
@@ -87,21 +88,20 @@ async def open_node(
         )
         await valkey.open()
         stack.push_async_callback(valkey.close)
-        yield Node(
-            settings,
+        outside = Outside(
             broker=broker,
             store=store,
             cache=valkey,
             clock=clock,
             timer=timer,
-            instruments=instruments,
             rng=rng,
+            instruments=instruments,
             paced=paced,
             skew_ns=lambda: oanda.offset.offset_ns or 0,
             leader=None if paced else _leader(settings, database, broker, timer),
-            control=control_socket(settings),
             exits=ExitFile(settings.data_dir.absolute() / "exits.jsonl"),
         )
+        yield Node(settings, outside, control=control_socket(settings))
 
 
 def control_socket(settings: Settings) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -23,8 +23,10 @@ from sepd.api.schema import (
     State,
     Status,
 )
+from sepd.bitspace.analyser import Analyser
 from sepd.domain.time import format_time
 from sepd.execution.executor import Executor
+from sepd.execution.outcomes import FILLED, Outcomes
 from sepd.feed import EventQueue, Staleness
 from sepd.market.crosscheck import Agreement
 from sepd.pipeline import Pipeline
@@ -70,8 +72,8 @@ class Report:
     book: Book
     executor: Executor
     staleness: Staleness
-    outcomes: Callable[[], OrderCounts]
-    backend: Callable[[], str]
+    outcomes: Outcomes
+    analyser: Analyser
     currency: str
     clock: Clock
     timer: Clock
@@ -93,13 +95,13 @@ class Report:
                 self.queue.depth, self.queue.oldest_age_ns / 1e6, self.queue.conflated
             ),
             latency_us=_percentiles(list(tally.latencies_ns)),
-            backend=self.backend(),
+            backend=self.analyser.backend,
             store=self._service("store"),
             cache=self._service("cache"),
             broker=self._broker(),
             instruments={name: self._instrument(name) for name in self.views},
             signals=SignalCounts(tally.signals, tally.last_signal),
-            orders=self.outcomes(),
+            orders=self._orders(),
             positions=self._positions(),
             pl=ProfitStatus(self.book.realized, self.book.balance, self.currency),
             risk=self._risk(now_ns),
@@ -141,6 +143,15 @@ class Report:
             spread_points=None if quote is None else quote.spread,
             candles={str(g): count for g, count in self.views[name].counts().items()},
             corrected=self.views[name].check.counts[Agreement.DIFFERENT],
+        )
+
+    def _orders(self) -> OrderCounts:
+        tally = self.pipeline.tally
+        return OrderCounts(
+            total=tally.orders,
+            filled=self.outcomes.filled,
+            refused=dict(tally.refused + self.outcomes.refused),
+            open=sum(order.state not in FILLED for order in self.executor.orders),
         )
 
     def _positions(self) -> list[PositionStatus]:

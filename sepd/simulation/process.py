@@ -15,6 +15,7 @@ from sepd.commands import Request
 from sepd.errors import ConfigError, InvariantViolated, TransientError
 from sepd.execution.exits import ExitFile
 from sepd.node import Node
+from sepd.outside import Outside
 from sepd.risk.book import Book
 from sepd.settings import Settings
 from sepd.simulation.cache import ForgetfulCache
@@ -101,7 +102,9 @@ class Process:
     def book(self) -> Book | None:
         """What the daemon believes to hold; None before it has recovered."""
         node = self.node
-        return node._book if node is not None and node._health.phase == "running" else None
+        if node is None or node.trading is None or node.health.phase != "running":
+            return None
+        return node.trading.book
 
     async def run(self) -> Ended:
         """Start it and wait for its end."""
@@ -186,8 +189,7 @@ class Process:
     async def _live(self) -> None:
         broker = OandaBroker(self._settings.broker, self.clock, self._rng)
         try:
-            self.node = Node(
-                self._settings,
+            outside = Outside(
                 broker=broker,
                 store=self._store,
                 cache=self.cache,
@@ -198,6 +200,7 @@ class Process:
                 exits=self._exits,
                 skew_ns=lambda: broker.offset.offset_ns or 0,
             )
+            self.node = Node(self._settings, outside)
             await self.node.run(self.stop)
         finally:
             await broker.close()

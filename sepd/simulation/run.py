@@ -173,24 +173,25 @@ class World:
     def _unsettled(self) -> str:
         """What is not as it must be in the end."""
         process = self._machine.process
-        if process is None or not self._recovered() or process.node is None:
+        node = None if process is None else process.node
+        if process is None or not self._recovered() or node is None or node.trading is None:
             return "the daemon does not run"
-        status = process.node.status()
-        if status.state not in {"running", "degraded"} or process.node._health.faults:
+        status = node.status()
+        if status.state not in {"running", "degraded"} or node.health.faults:
             return f"the daemon is {status.state}: {status.last_error}"
         for name, seen in status.instruments.items():
             if seen.stale or seen.last_event_age_ms is None or seen.last_event_age_ms > FRESH_MS:
                 return f"the price of {name} is {seen.last_event_age_ms} ms old"
         if self._content.books(ACCOUNT).account.last_transaction_id != self._ledger.last_id:
             return "the store is behind the broker"
-        reconciled_ns = process.node._health.reconciled_ns or 0
+        reconciled_ns = node.health.reconciled_ns or 0
         if process.clock.now_ns() - reconciled_ns > RECONCILED_S * 1e9:
             return "store and broker have not been compared for long"
-        orders = process.node._executor.orders
+        orders = node.trading.executor.orders
         unknown = [order.intent.id for order in orders if order.state in _UNDECIDED]
         if unknown:
             return f"orders are undecided: {', '.join(unknown)}"
-        blocked = [name for name, causes in process.node._book.blocked.items() if causes - _LATCH]
+        blocked = [name for name, causes in node.trading.book.blocked.items() if causes - _LATCH]
         return f"entries are blocked: {blocked}" if blocked else ""
 
     def _undecided(self) -> str:

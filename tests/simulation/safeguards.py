@@ -303,7 +303,7 @@ OFF: dict[str, Substitutions] = {
     "no entry is decided while killed": unruled("switches"),
     "the kill switch survives a restart": {"sepd.simulation.store.StoreLink.record_kill": no_latch},
     "only the leader sends": {
-        "sepd.node.Node._fence": lambda *_: "",
+        "sepd.trading.Trading._fence": lambda *_: "",
         "sepd.simulation.lease.Lease.run": for_ever,
         "sepd.simulation.store.StoreLink._hold_epoch": nothing,
     },
@@ -355,7 +355,10 @@ OFF: dict[str, Substitutions] = {
     "a full queue leaves a gap": {"sepd.feed.queue._hole": no_hole},
     "a gap leaves no candle": {"sepd.market.coverage.Coverage.lose": nothing},
     "a silent stream is dead": lines_patient(WIDE),
-    "a broken stream is connected again": {"sepd.node.supervise": supervise_once},
+    "a broken stream is connected again": {
+        "sepd.node.supervise": supervise_once,
+        "sepd.trading.supervise": supervise_once,
+    },
     # limits
     "one position per pair": unruled("positions"),
     "units of an order": unlimited(max_units=Decimal(WIDE)),
@@ -390,8 +393,8 @@ OFF: dict[str, Substitutions] = {
     # life
     "connections are throttled": {"sepd.broker.oanda.limits.Throttle.acquire": no_throttle},
     "a stop waits for nobody for ever": {
-        "sepd.node.SETTLE_S": float(WIDE),
-        "sepd.node.WRITE_S": float(WIDE),
+        "sepd.drain.SETTLE_S": float(WIDE),
+        "sepd.drain.WRITE_S": float(WIDE),
     },
 }
 

@@ -10,6 +10,7 @@ import pytest
 from sepd.domain.account import TransactionHeartbeat
 from sepd.errors import TransientError
 from sepd.node import Node
+from sepd.outside import Outside
 from sepd.settings import ApiSettings, BitspaceSettings, Settings
 from sepd.simulation.cache import ForgetfulCache
 from tests.support.broker import FakeBroker
@@ -43,8 +44,7 @@ class AwayStore(FaultyStore):
 async def end(store: AwayStore, broker: FakeBroker) -> tuple[float, str]:
     """Seconds that the end took, and what was said of it."""
     loop, stop, clock = asyncio.get_running_loop(), asyncio.Event(), LoopClock(NOON)
-    node = Node(
-        SETTINGS,
+    outside = Outside(
         broker=broker,
         store=store,
         cache=ForgetfulCache(),
@@ -52,6 +52,7 @@ async def end(store: AwayStore, broker: FakeBroker) -> tuple[float, str]:
         timer=clock,
         rng=random.Random(1),
     )
+    node = Node(SETTINGS, outside)
     said = ""
 
     async def live() -> None:
