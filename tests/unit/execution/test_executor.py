@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
 from sepd.clock import EventClock
 from sepd.domain.order import OrderState
-from sepd.execution.executor import Executor, Timing
-from sepd.execution.intent import exit_intent
-from sepd.execution.machine import Order
-from sepd.execution.reconcile import Remedy, audit, recover
-from sepd.risk.book import Book
-from tests.support.broker import FakeBroker, Fault
-from tests.support.store import FaultyStore
-from tests.support.trading import ACCOUNT, EUR_USD, NOON, PAIRS, S, make_entry, make_signal
-
-FAST = Timing(quiet_window_s=0.01, grace_s=0.005, retry_s=0.001)
+from tests.support.broker import Fault
+from tests.support.execution import Desk, recovered_desk
+from tests.support.trading import NOON, S
 
 
 class SteppedClock(EventClock):
@@ -35,79 +27,9 @@ class SteppedClock(EventClock):
         return self._monotonic_ns()
 
 
-class Desk:
-    """Broker, store, book and executor, wired; `crash` keeps only broker and store."""
-
-    def __init__(self) -> None:
-        self.broker = FakeBroker([EUR_USD], {"EUR_USD": (109_990, 110_000)})
-        self.store = FaultyStore()
-        self.clock = EventClock(NOON)
-        self.fence = ""
-        self.seen: list[Order] = []
-        self.turned = asyncio.Event()
-        self.broker.scanned = self.turned.set
-        self.fresh()
-
-    def fresh(self, last_transaction_id: int = 0) -> None:
-        self.book = Book("USD", PAIRS)
-        self.book.last_transaction_id = last_transaction_id
-        self.executor = Executor(
-            self.broker,
-            self.store,
-            self.clock,
-            self.book,
-            fence=lambda _: self.fence,
-            observe=self.observe,
-            last_transaction_id=last_transaction_id,
-            timing=FAST,
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(self.executor.run())
-            yield
-            task.cancel()
-
-    async def enter(self, number: int = 1) -> str:
-        signal = make_signal(number)
-        intent = make_entry(signal, checkpoint=self.executor.last_transaction_id)
-        answer = await self.executor.submit(intent, signal, b"{}")
-        return answer or intent.id
-
-    def observe(self, order: Order) -> None:
-        self.seen.append(order)
-        self.turned.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Look at `condition` after every scan and every change of an order."""
-        async with asyncio.timeout(5):
-            while not condition():
-                self.turned.clear()
-                await self.turned.wait()
-
-    async def until_held(self, count: int) -> None:
-        """Let so many requests hang at the broker."""
-        await self.until(lambda: self.broker.held == count)
-
-    def state(self, name: str) -> OrderState:
-        return self.store.state(name)
-
-    def orders_at_broker(self, intent_id: str) -> int:
-        return sum(
-            1
-            for row in self.broker.rows
-            if getattr(row, "client_order_id", "") == intent_id
-            and type(row).__name__ == "OrderAccepted"
-        )
-
-
 @pytest.fixture
 async def desk() -> Desk:
-    desk = Desk()
-    await recover(desk.broker, desk.store)
-    desk.broker.scans = 0
-    return desk
+    return await recovered_desk()
 
 
 async def test_an_entry_is_committed_sent_filled_and_booked(desk: Desk) -> None:
@@ -200,66 +122,6 @@ async def test_who_is_not_the_leader_sends_nothing(desk: Desk) -> None:
     assert desk.store.reason(name) == "not_leader"
 
 
-async def test_a_lost_reply_is_resolved_from_the_transactions(desk: Desk) -> None:
-    desk.broker.faults.append(Fault.LOST_REPLY)
-    async with desk.running():
-        name = await desk.enter()
-        await desk.executor.drain()
-        await desk.until(lambda: bool(desk.book.trades))
-        await desk.executor.drain()
-    assert desk.state(name) is OrderState.FILLED
-    assert desk.orders_at_broker(name) == 1
-    assert not desk.book.blocked["EUR_USD"]
-
-
-async def test_an_unknown_order_blocks_its_pair_and_counts_as_exposure(desk: Desk) -> None:
-    desk.broker.faults.append(Fault.LOST_REQUEST)
-    desk.broker.fail_scans = 10**6
-    async with desk.running():
-        name = await desk.enter()
-        await desk.executor.drain()
-        assert desk.book.blocked["EUR_USD"] == {name}
-        assert name in desk.book.pending
-        assert desk.state(name) is OrderState.UNKNOWN
-        desk.broker.fail_scans = 0
-        await desk.until(lambda: desk.state(name) is OrderState.EXPIRED)
-    assert not desk.book.blocked["EUR_USD"]
-    assert not desk.book.pending
-    assert len(desk.broker.placed) == 1
-
-
-async def test_an_order_that_lands_in_the_quiet_window_is_found(desk: Desk) -> None:
-    desk.broker.faults.append(Fault.LATE)
-    async with desk.running():
-        name = await desk.enter()
-        await desk.until(lambda: desk.broker.scans == 1)
-        desk.broker.arrive_late()
-        await desk.until(lambda: bool(desk.book.trades))
-        await desk.executor.drain()
-    assert desk.state(name) is OrderState.FILLED
-
-
-async def test_an_order_that_lands_after_it_was_given_up_is_adopted(desk: Desk) -> None:
-    desk.broker.faults.append(Fault.LATE)
-    async with desk.running():
-        name = await desk.enter()
-        await desk.until(lambda: desk.state(name) is OrderState.EXPIRED)
-        desk.broker.arrive_late()
-        await desk.executor.drain(len(desk.broker.rows))
-    assert desk.state(name) is OrderState.FILLED
-    assert len(desk.book.trades) == 1
-    assert desk.seen[-1].state is OrderState.FILLED
-
-
-async def test_history_that_lags_is_not_a_rejection(desk: Desk) -> None:
-    desk.broker.faults.append(Fault.LOST_REPLY)
-    desk.broker.hidden_scans = 1
-    async with desk.running():
-        name = await desk.enter()
-        await desk.until(lambda: bool(desk.book.trades))
-    assert desk.state(name) is OrderState.FILLED
-
-
 @pytest.mark.parametrize(
     ("fault", "state"),
     [
@@ -278,28 +140,6 @@ async def test_an_order_that_never_was_is_no_exposure(
     assert desk.state(name) is state
     assert not desk.book.pending
     assert len(desk.broker.placed) == 1
-
-
-async def test_an_exit_is_attempted_until_it_gets_through(desk: Desk) -> None:
-    async with desk.running():
-        await desk.enter()
-        await desk.executor.drain()
-        (trade,) = desk.book.trades.values()
-        desk.broker.faults.extend([Fault.UNSENT, Fault.LOST_REQUEST, Fault.UNSENT])
-        signal = make_signal(2)
-        exit_ = exit_intent(
-            desk.broker.account_id,
-            signal.id,
-            trade,
-            now_ns=NOON,
-            checkpoint=desk.executor.last_transaction_id,
-        )
-        assert not await desk.executor.submit(exit_, signal, b"{}")
-        await desk.until(lambda: not desk.book.trades)
-        await desk.executor.drain()
-    sent = [intent.id for intent in desk.broker.placed]
-    assert len(sent) == len(set(sent)) == 5
-    assert not desk.book.pending
 
 
 async def test_a_stop_filled_at_the_broker_closes_the_order(desk: Desk) -> None:
@@ -357,77 +197,3 @@ async def test_a_full_queue_refuses_entries_and_takes_exits(desk: Desk) -> None:
     async with desk.running():
         await desk.executor.drain()
     assert len(desk.broker.placed) == 256
-
-
-async def test_a_trade_has_one_exit_at_a_time_also_between_attempts(desk: Desk) -> None:
-    async with desk.running():
-        await desk.enter(0)
-        await desk.executor.drain()
-        (trade,) = desk.book.trades.values()
-        exits = [
-            exit_intent(ACCOUNT, f"S{number}", trade, now_ns=NOON, checkpoint=3)
-            for number in (1, 2)
-        ]
-        desk.broker.faults.extend([Fault.UNSENT] * 3)
-        assert not await desk.executor.submit(exits[0], make_signal(1), b"{}")
-        await desk.until(lambda: desk.state(exits[0].id) is OrderState.EXPIRED)
-        assert await desk.executor.submit(exits[1], make_signal(2), b"{}") == "exit_pending"
-        await desk.until(lambda: not desk.book.trades)
-        await desk.executor.drain()
-    assert not desk.book.pending
-
-
-async def test_an_exit_is_not_attempted_again_once_its_stop_has_filled(desk: Desk) -> None:
-    async with desk.running():
-        await desk.enter(0)
-        await desk.executor.drain()
-        (trade,) = desk.book.trades.values()
-        desk.broker.faults.append(Fault.UNSENT)
-        leaving = exit_intent(ACCOUNT, "S1", trade, now_ns=NOON, checkpoint=3)
-        await desk.executor.submit(leaving, make_signal(1), b"{}")
-        await desk.until(lambda: desk.state(leaving.id) is OrderState.EXPIRED)
-        desk.broker.hit_stop(trade.trade_id)
-        desk.executor.offer(desk.broker.rows)
-        await desk.until(lambda: not desk.book.pending)
-    assert len(desk.broker.placed) == 2
-
-
-async def test_an_exit_does_not_wait_for_entries_that_hang(desk: Desk) -> None:
-    async with desk.running():
-        await desk.enter(0)
-        await desk.executor.drain()
-        (trade,) = desk.book.trades.values()
-        hung = desk.broker.hold = asyncio.Event()
-        for number in range(1, 20):
-            await desk.enter(number)
-        await desk.until_held(8)
-        desk.broker.hold = None
-        signal = make_signal(99)
-        exit_ = exit_intent(ACCOUNT, signal.id, trade, now_ns=NOON, checkpoint=3)
-        await desk.executor.submit(exit_, signal, b"{}")
-        await desk.until(lambda: trade.trade_id not in desk.book.trades)
-        assert len(desk.broker.placed) == 2
-        hung.set()
-        await desk.executor.drain()
-
-
-@pytest.mark.parametrize("fault", [Fault.LOST_REPLY, Fault.LOST_REQUEST])
-async def test_a_restart_resolves_what_was_on_its_way(desk: Desk, fault: Fault) -> None:
-    desk.broker.faults.append(fault)
-    desk.broker.fail_scans = 10**6
-    async with desk.running():
-        name = await desk.enter()
-        await desk.executor.drain()
-    desk.broker.fail_scans = 0
-    recovery = await recover(desk.broker, desk.store)
-    desk.fresh(recovery.snapshot.last_transaction_id)
-    desk.book.restore(recovery.snapshot, recovery.state, NOON)
-    desk.executor.adopt(recovery.orders)
-    wanted = OrderState.FILLED if fault is Fault.LOST_REPLY else OrderState.EXPIRED
-    async with desk.running():
-        await desk.until(lambda: desk.state(name) is wanted)
-        left = await audit(desk.broker, desk.store, desk.executor) or []
-    assert not [item for item in left if item.remedy is Remedy.QUARANTINE]
-    assert len(desk.broker.placed) == 1
-    assert len(desk.book.trades) == (wanted is OrderState.FILLED)
-    assert not desk.book.pending
