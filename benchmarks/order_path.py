@@ -85,8 +85,9 @@ async def bare_commits(url: str, count: int, per_s: float) -> list[int]:
     return taken
 
 
-def nothing() -> None:
+def nothing() -> bool:
     """No decision to rehearse."""
+    return True
 
 
 async def pause() -> None:
@@ -94,13 +95,13 @@ async def pause() -> None:
 
 
 @asynccontextmanager
-async def awake(cpu: int, loop: Loop | None = None) -> AsyncIterator[None]:
+async def awake(cpu: int, folder: Path, loop: Loop | None = None) -> AsyncIterator[None]:
     """As with `process.awake_on`; without a loop to rehearse, only awake."""
     async with asyncio.TaskGroup() as group:
         decide, commit = (
             (nothing, pause) if loop is None else (loop.pipeline.rehearse, loop.store.rehearse)
         )
-        tasks = [group.create_task(stay_awake(cpu, decide, commit))] if cpu >= 0 else []
+        tasks = [group.create_task(stay_awake(cpu, decide, commit, folder))] if cpu >= 0 else []
         yield
         for task in tasks:
             task.cancel()
@@ -135,7 +136,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         else:
             server = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
             await migrate(server.url)
-            async with awake(given.awake):
+            async with awake(given.awake, folder):
                 bare += await bare_commits(server.url, 300, 100)
             store = WatchedPostgres(
                 server.url, instruments=PAIRS, trading_day=trading_day, clock=SystemClock()
@@ -148,10 +149,10 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         queue = WatchedQueue(SystemClock(), MARKET.queue_events)
         queue.watch = watch
         loop = await assemble(broker, store, cache, queue, watch.executor)
-        async with awake(given.awake, loop):
+        async with awake(given.awake, folder, loop):
             elapsed_s = await measure(loop, given.tape, given.orders)
         if not given.memory:
-            async with awake(given.awake):
+            async with awake(given.awake, folder):
                 bare += await bare_commits(server.url, 300, 100)
     tally, stages = loop.pipeline.tally, watch.stages()
     return {

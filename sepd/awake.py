@@ -3,7 +3,8 @@
 A core with nothing to do is halted, a halted core of a virtual machine is lent to somebody else,
 and whatever comes next pays for waking it and for caches that have gone cold. Awake, the event
 loop keeps one core and polls there instead of sleeping, what an order needs is rehearsed, and the
-kernel is asked to keep every core of the machine ready (power management's quality of service).
+kernel is asked to keep every core of the machine ready (power management's quality of service). A
+disk falls asleep as well, or its host does: it is asked for a page again and again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,29 +25,38 @@ log = structlog.get_logger(__name__)
 QUALITY_OF_SERVICE = Path("/dev/cpu_dma_latency")
 REHEARSAL_S = 0.002
 RETRY_S = 1.0
+PAGE = 4_096
 
 
 async def stay_awake(
-    cpu: int, decide: Callable[[], None], commit: Callable[[], Awaitable[None]]
+    cpu: int,
+    decide: Callable[[], bool],
+    commit: Callable[[], Awaitable[None]],
+    folder: Path,
 ) -> None:
     """Keep to `cpu` and poll until cancelled, and every 2 ms rehearse to `decide` and `commit`.
 
+    Args:
+        decide: answers whether it could rehearse; it cannot while an order is on its way.
+        folder: on the disk that is to stay awake.
+
     Raises:
-        ConfigError: the process may not run there.
+        ConfigError: the process may not run there, or `folder` cannot be written.
     """
-    with keep_to(cpu), cores_ready():
+    with keep_to(cpu), cores_ready(), disk_ready(folder) as read:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_poll(decide))
+            group.create_task(_poll(decide, read))
             group.create_task(keep_warm(commit))
 
 
-async def _poll(rehearse: Callable[[], None]) -> None:
-    """Let the loop never sleep; between its turns call `rehearse`."""
+async def _poll(rehearse: Callable[[], bool], read: Callable[[], None]) -> None:
+    """Let the loop never sleep; between its turns call `rehearse`, and `read` where that did."""
     loop = asyncio.get_running_loop()
     due_s = loop.time()
     while True:
         if loop.time() >= due_s:
-            rehearse()
+            if rehearse():
+                read()
             due_s = loop.time() + REHEARSAL_S
         await asyncio.sleep(0)
 
@@ -88,3 +99,28 @@ def cores_ready(device: Path = QUALITY_OF_SERVICE) -> Iterator[bool]:
     with held:  # the request ends when the file is closed
         held.write(struct.pack("i", 0))
         yield True
+
+
+@contextmanager
+def disk_ready(folder: Path) -> Iterator[Callable[[], None]]:
+    """Gives a function that has the kernel fetch a page from the disk of `folder`, and does not
+    wait for it: it forgets the page of a nameless file, and announces that the page is wanted.
+
+    Raises:
+        ConfigError: `folder` cannot be written.
+    """
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the context below closes it
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror}.") from None
+    with file:
+        file.write(bytes(PAGE))
+        file.flush()
+        os.fsync(file)  # what is not on the disk cannot be forgotten
+        number = file.fileno()
+
+        def read() -> None:
+            os.posix_fadvise(number, 0, PAGE, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(number, 0, PAGE, os.POSIX_FADV_WILLNEED)
+
+        yield read

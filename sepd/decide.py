@@ -91,16 +91,8 @@ class Decider:
     def take(self, payload: Payload) -> dict[str, Sequence[Candle]]:
         """Learn from an event of the market; the candles it completed, by instrument.
 
-        Events of the account change nothing here: they come through the ledger. How pairs move
-        together is measured anew with the first candle of an hour.
+        Events of the account change nothing here: they come through the ledger.
         """
-        done = self._learn(payload)
-        for candles in done.values():
-            if self._closes.add(candles):
-                self.book.correlation = self._closes.measure()
-        return done
-
-    def _learn(self, payload: Payload) -> dict[str, Sequence[Candle]]:
         match payload:
             case Quote():
                 self.book.observe(payload)
@@ -128,9 +120,16 @@ class Decider:
             read_series(unread, self._analyser)
 
     def catch_up(self, candles: Sequence[Candle]) -> None:
-        """Make the readings of `candles` that no decision has asked for."""
+        """Learn from `candles`, in the order of `take`, what no decision on them waits for.
+
+        Readings that none has asked for are made. How pairs move together is measured anew with
+        the first candle of an hour, which takes tens of milliseconds with many pairs: decisions
+        on the candles of one batch all rest on what was measured before.
+        """
         for candle in candles:
             self.views[candle.instrument].series[candle.granularity].catch_up()
+        if self._closes.add(candles):
+            self.book.correlation = self._closes.measure()
 
     def decide(self, question: Question) -> Decision | None:
         """The decision, or None where there is nothing to do."""

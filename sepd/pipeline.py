@@ -120,6 +120,7 @@ class Pipeline:
         self._journal.add(Arrived(tuple(batch)))
         newest: dict[str, Quote] = {}
         closed: dict[str, int] = {}
+        completed: list[Candle] = []
         built: list[Candle] = []
         fetched: list[Candle] = []
         for event in batch:
@@ -132,6 +133,7 @@ class Pipeline:
             elif isinstance(payload, ACCOUNT):
                 self._executor.offer([payload])
             for name, done in self._decider.take(payload).items():
+                completed += done
                 if isinstance(payload, Candle):
                     fetched += done
                 else:
@@ -141,8 +143,7 @@ class Pipeline:
         for name, closed_ns in closed.items():
             await self._ask(name, closed_ns)
             self.tally.latencies_ns.append(self._timer.monotonic_ns() - started_ns)
-        self._decider.catch_up(built)
-        self._decider.catch_up(fetched)
+        self._decider.catch_up(completed)
         self.tally.events += len(batch)
         self._cache.put_quotes(list(newest.values()))
         await self._store.record_events(batch)
@@ -203,13 +204,16 @@ class Pipeline:
         elif self._paced:
             await self._executor.drain()
 
-    def rehearse(self) -> None:
-        """Rehearse an entry of the next instrument in turn, up to its bytes, while none is real."""
+    def rehearse(self) -> bool:
+        """Rehearse an entry of the next instrument in turn, up to its bytes; False, and nothing
+        is done, while a real one is on its way.
+        """
         if not self._executor.idle:
-            return
+            return False
         intent = self._decider.rehearse(next(self._turns))
         if intent is not None:
             self._executor.rehearse(intent)
+        return True
 
     async def keep_journal(self) -> None:
         """Write what the journal has collected soon after it came, until cancelled."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from sepd.decide import Decider, Decision, Question
-from sepd.domain.market import Quote
+from sepd.domain.market import Candle, Quote
 from sepd.errors import InputError
 from sepd.journal import (
     Arrived,
@@ -78,6 +78,7 @@ class Replay:
         self._decider: Decider | None = None
         self._question: Question | None = None
         self._answer: Decision | None = None
+        self._completed: list[Candle] = []
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Replay the next `entries`.
@@ -97,6 +98,7 @@ class Replay:
         match entry:
             case Started():
                 self._settle(None)
+                self._completed.clear()
                 self._started = entry
                 settings = Settings.model_validate_json(entry.settings)
                 self._decider = new_decider(settings, entry)
@@ -112,14 +114,20 @@ class Replay:
                 self._settle(entry.decision)
             case Arrived():
                 self._settle(None)
+                self._catch_up()
                 self.events += len(entry.events)
                 for event in entry.events:
                     for candles in self._current.take(event.payload).values():
-                        self._current.catch_up(candles)
+                        self._completed += candles
                 self._current.read()
             case _:
                 self._settle(None)
                 _change(self._current.book, entry)
+
+    def _catch_up(self) -> None:
+        """All questions on a batch have been asked: learn the rest from its candles."""
+        self._current.catch_up(self._completed)
+        self._completed.clear()
 
     def _look(self, decision: Decision) -> None:
         """Remember what is known now."""

@@ -183,7 +183,8 @@ class Trading:
         ]
         cpu = self._settings.process.awake_on
         if cpu >= 0:
-            awake = stay_awake(cpu, self._pipeline.rehearse, self._outside.store.rehearse)
+            rehearse, folder = self._pipeline.rehearse, self._settings.data_dir
+            awake = stay_awake(cpu, rehearse, self._outside.store.rehearse, folder)
             self._services.append(tasks.create_task(awake, name="awake"))
 
     def _start_feeds(self, tasks: asyncio.TaskGroup, tape_ended: asyncio.Event) -> None:

@@ -220,12 +220,19 @@ class Executor:
     async def _carry(self, intent_id: str) -> None:
         """Carry out one intent: commit, verify, send, record."""
         failpoint("work.dequeued")
+        asyncio.get_running_loop().call_soon(self._prepare, intent_id)
         answer = await make_durable(self._store, self._exits, self._jobs[intent_id])
         if isinstance(answer, machine.Committed) and not answer.stored:
             self._kept.add(intent_id)
         await self._step(intent_id, answer)
         self._unfinished -= 1
         await self._transactions.moved()
+
+    def _prepare(self, intent_id: str) -> None:
+        """While an entry's commit is on its way, go through what comes next."""
+        order = self._orders.get(intent_id)
+        if order and order.state is OrderState.NEW and order.intent.purpose is Purpose.ENTRY:
+            self.rehearse(order.intent)
 
     async def _step(self, intent_id: str, item: machine.Input) -> None:
         """One step of one order, and what follows from it."""

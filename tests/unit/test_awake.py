@@ -8,9 +8,10 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
-from sepd.awake import cores_ready, keep_to, keep_warm, stay_awake
+from sepd.awake import PAGE, cores_ready, disk_ready, keep_to, keep_warm, stay_awake
 from sepd.errors import ConfigError, TransientError
 from tests.support.virtual_time import run_virtually
 
@@ -22,16 +23,17 @@ async def nothing() -> None:
     """Nothing to commit."""
 
 
-async def test_it_rehearses_again_and_again_until_cancelled() -> None:
+async def test_it_rehearses_again_and_again_until_cancelled(tmp_path: Path) -> None:
     rehearsals, enough = [0], asyncio.Event()
 
-    def rehearse() -> None:
+    def rehearse() -> bool:
         rehearsals[0] += 1
         if rehearsals[0] == 3:
             enough.set()
+        return True
 
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(stay_awake(CPU, rehearse, nothing))
+        task = group.create_task(stay_awake(CPU, rehearse, nothing, tmp_path))
         await enough.wait()
         assert os.sched_getaffinity(0) == {CPU}
         task.cancel()
@@ -56,10 +58,10 @@ def test_a_store_that_is_away_is_rehearsed_with_once_a_second() -> None:
     assert at_s == pytest.approx([0, 0.002, 1.004, 2.006, 2.008], abs=1e-6)
 
 
-async def test_events_are_dealt_with_between_rehearsals() -> None:
+async def test_events_are_dealt_with_between_rehearsals(tmp_path: Path) -> None:
     loop, reached = asyncio.get_running_loop(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(stay_awake(CPU, lambda: None, nothing))
+        task = group.create_task(stay_awake(CPU, lambda: True, nothing, tmp_path))
         loop.call_later(0.01, reached.set)
         await reached.wait()
         task.cancel()
@@ -81,3 +83,33 @@ def test_the_kernel_is_asked_for_no_latency_at_all(tmp_path: Path) -> None:
 def test_where_we_may_not_ask_it_goes_on_without(tmp_path: Path) -> None:
     with cores_ready(tmp_path / "none") as ready:
         assert not ready
+
+
+def test_each_reading_fetches_the_page_from_the_disk(tmp_path: Path) -> None:
+    if _file_system(tmp_path) == "tmpfs":
+        pytest.skip("the folder is in memory")
+    with disk_ready(tmp_path) as read:
+        for _ in range(3):  # a page that is still on its way cannot be forgotten: ask again
+            before = _fetched()
+            while _fetched() == before:
+                read()
+            assert _fetched() == before + PAGE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"), disk_ready(tmp_path / "none"):
+        pass
+
+
+def _fetched() -> int:
+    """Bytes that this process has had read from disks."""
+    lines = Path("/proc/self/io").read_text("ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["read_bytes"])
+
+
+def _file_system(folder: Path) -> str:
+    """Of the mount that holds `folder`."""
+    mounts = [part for part in psutil.disk_partitions(all=True) if part.mountpoint]
+    holding = [part for part in mounts if folder.is_relative_to(part.mountpoint)]
+    return max(holding, key=lambda part: len(part.mountpoint)).fstype

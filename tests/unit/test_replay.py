@@ -88,8 +88,12 @@ class Run:
         self.journal.add(Arrived((MarketEvent(self.sequence, time_ns, quote),)))
         candles = self.decider.take(quote).get("EUR_USD", ())
         self.decider.read()
-        if not self.decider.closes(candles):
-            return
+        if self.decider.closes(candles):
+            self._ask(quote)
+        self.decider.catch_up(candles)
+
+    def _ask(self, quote: Quote) -> None:
+        time_ns = quote.time_ns
         question = Question("EUR_USD", time_ns, time_ns, False, self.book.last_transaction_id)
         self.journal.add(Asked(question))
         decision = self.decider.decide(question)

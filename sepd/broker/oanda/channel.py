@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -66,8 +67,14 @@ class Channel:
         fence: Callable[[], str] = str,
     ) -> Outcome:
         """Send once; never raises for what became of it."""
+        return await self.deliver(partial(self.rest.compose, method, path, body), urgency, fence)
+
+    async def deliver(
+        self, compose: Callable[[], bytes], urgency: Urgency, fence: Callable[[], str]
+    ) -> Outcome:
+        """Send what `compose` makes once; never raises for what became of it."""
         try:
-            status, answer = await self.rest.write("order", method, path, body, urgency, fence)
+            status, answer = await self.rest.write("order", compose, urgency, fence)
         except NotSent as error:
             return Unsent(str(error))
         except OutcomeUnknown as error:

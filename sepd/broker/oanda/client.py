@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
 
 import msgspec
 
@@ -25,12 +27,13 @@ from sepd.domain.account import AccountEvent, AccountSnapshot, TransactionHeartb
 from sepd.domain.market import Candle, Granularity, Heartbeat, Instrument, Quote
 from sepd.domain.order import OrderIntent, Outcome, Purpose, Refused
 from sepd.domain.time import format_time, parse_time
-from sepd.errors import ConfigError, TransientError
+from sepd.errors import ConfigError, NotSent, TransientError
 from sepd.ports import Clock, PriceBatch
 from sepd.settings import BrokerSettings
 
 CANDLES_PER_PAGE = 5_000
 GAP_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+_READY = 64  # requests made ahead, more than are on their way at once
 _ACCOUNT = wire.decoder(wire.AccountReply)
 _CANDLES = wire.decoder(wire.CandlesReply)
 _INSTRUMENTS = wire.decoder(wire.InstrumentsReply)
@@ -58,6 +61,7 @@ class OandaBroker:
         self._channel = Channel(Rest(settings, rng), settings.account_id)
         self.offset = ClockOffset()
         self.counts = LineCounts()
+        self._ordering = lru_cache(_READY)(self._ordered)
 
     @property
     def calls(self) -> Calls:
@@ -255,21 +259,24 @@ class OandaBroker:
             self.expect(intent)
             path = self._channel.path(f"/trades/{intent.trade_id}/close")
             return await self._channel.send("PUT", path, requests.close_body(intent), Urgency.EXIT)
-        body, path = requests.order_body(intent, of), self._channel.path("/orders")
-        if not entry:
-            return await self._channel.send("POST", path, body, Urgency.EXIT)
 
-        def expired() -> str:
-            late = self._clock.now_ns() >= intent.expires_ns
-            return "The intent expired before it was sent." if late else ""
+        def late() -> str:
+            expired = entry and self._clock.now_ns() >= intent.expires_ns
+            return "The intent expired before it was sent." if expired else ""
 
-        return await self._channel.send("POST", path, body, Urgency.ENTRY, expired)
+        urgency = Urgency.ENTRY if entry else Urgency.EXIT
+        return await self._channel.deliver(lambda: self._ordering(intent), urgency, late)
 
     def rehearse(self, intent: OrderIntent) -> None:
-        """Make the bytes that would ask for the entry `intent`, and forget them."""
-        of = self._channel.instruments[intent.instrument]
-        body = requests.order_body(intent, of)
-        self._channel.rest.compose("POST", self._channel.path("/orders"), body)
+        """Make the bytes that ask for the entry `intent`; `place` finds them ready."""
+        if intent.instrument in self._channel.instruments:
+            with suppress(NotSent):  # `place` will say so
+                self._ordering(intent)
+
+    def _ordered(self, intent: OrderIntent) -> bytes:
+        """The bytes that ask for a new order."""
+        body = requests.order_body(intent, self._channel.instruments[intent.instrument])
+        return self._channel.rest.compose("POST", self._channel.path("/orders"), body)
 
     def expect(self, intent: OrderIntent) -> None:
         """`intent` is an exit that an earlier process may have sent: know its transactions."""

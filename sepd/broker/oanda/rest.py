@@ -117,15 +117,14 @@ class Rest:
     async def write(
         self,
         what: str,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
+        compose: Callable[[], bytes],
         urgency: Urgency,
         fence: Callable[[], str],
     ) -> tuple[int, bytes]:
         """Send once; returns status and body, whatever they are.
 
         Args:
+            compose: gives the bytes of the request, as the method of this name does.
             fence: asked right before the request would leave; a reason it gives stops it.
 
         Raises:
@@ -133,7 +132,7 @@ class Rest:
             OutcomeUnknown: it may have been applied.
         """
         attempt = Attempt(what, writes=True, urgency=urgency)
-        request = self.compose(method, path, body)
+        request = compose()
         with attempt:
             if not self.requests.take(urgency):
                 async with asyncio.timeout(self._settings.timeout_s):

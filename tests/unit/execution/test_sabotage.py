@@ -287,8 +287,8 @@ SABOTAGES = (
     Sabotage(
         "how pairs move together is not measured again",
         "decide.py",
-        "            if self._closes.add(candles):\n",
-        "            if False:\n",
+        "        if self._closes.add(candles):\n",
+        "        if False:\n",
         RISK,
     ),
     Sabotage(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sepd.decide import Decider, Decision, Question
 from sepd.domain.account import AccountSnapshot, OpenTrade
 from sepd.domain.event import MarketEvent
-from sepd.domain.market import Granularity, Instrument, Quote
+from sepd.domain.market import Candle, Granularity, Instrument, Quote
 from sepd.domain.signal import Action
 from sepd.journal import Arrived, Asked, Decided, Entry, Journal, Started, entries
 from sepd.ports import StoredState
@@ -111,31 +111,50 @@ class Run:
             past=past,
         )
 
-    def quote(self, name: str, time_ns: int, bid: int) -> Decision | None:
-        """One quote, and the decision where it closes a candle."""
-        self.sequence += 1
-        quote = Quote(name, time_ns, bid, bid + 10)
-        self.journal.add(Arrived((MarketEvent(self.sequence, time_ns, quote),)))
-        done = self.decider.take(quote).get(name, ())
-        if not self.decider.closes(done):
-            return None
-        question = Question(name, time_ns, time_ns, False, 9)
+    def quote(self, name: str, time_ns: int, bid: int) -> list[Decision]:
+        """A batch of one quote."""
+        return self.batch(Quote(name, time_ns, bid, bid + 10))
+
+    def batch(self, *quotes: Quote) -> list[Decision]:
+        """Quotes that came together, and the decisions on the candles they close."""
+        events = []
+        for quote in quotes:
+            self.sequence += 1
+            events.append(MarketEvent(self.sequence, quote.time_ns, quote))
+        self.journal.add(Arrived(tuple(events)))
+        completed: list[Candle] = []
+        closing = []
+        for quote in quotes:
+            done = self.decider.take(quote).get(quote.instrument, ())
+            completed += done
+            closing += [quote] if self.decider.closes(done) else []
+        decisions = [self._ask(quote) for quote in closing]
+        self.decider.catch_up(completed)
+        return [decision for decision in decisions if decision]
+
+    def _ask(self, quote: Quote) -> Decision | None:
+        question = Question(quote.instrument, quote.time_ns, quote.time_ns, False, 9)
         self.journal.add(Asked(question))
         decision = self.decider.decide(question)
         if decision is not None:
             self.journal.add(Decided(decision))
         return decision
 
-    def play(self, moves: list[tuple[str, int]], minute: int = 0) -> list[Decision]:
-        """A quote a minute of every pair named, each so much above its last."""
+    def play(
+        self, moves: list[tuple[str, int]], minute: int = 0, *, together: bool = False
+    ) -> list[Decision]:
+        """A quote a minute of every pair named, each so much above its last; those of a minute
+        come one by one or together.
+        """
         bids = dict.fromkeys(PAIRS, 138_000)
         found = []
         for number, (name, move) in enumerate(moves, start=minute):
             bids[name] += move
             others = (n for n in PAIRS if n != name and n in {m for m, _ in moves})
-            for each in (name, *others):
-                decision = self.quote(each, START_NS + number * M1.ns, bids[each])
-                found += [decision] if decision else []
+            time_ns = START_NS + number * M1.ns
+            quotes = [Quote(n, time_ns, bids[n], bids[n] + 10) for n in (name, *others)]
+            for each in [quotes] if together else [[quote] for quote in quotes]:
+                found += self.batch(*each)
         return found
 
     def entered(self) -> str:
@@ -194,15 +213,41 @@ def test_the_first_candle_of_an_hour_measures_anew() -> None:
     assert run.book.correlation[BOTH] > Decimal("0.99")
 
 
+def test_decisions_on_one_batch_rest_on_what_was_measured_before() -> None:
+    past = {"EUR_USD": closes(ONE), "GBP_USD": closes(OTHER)}
+    run = Run(settings_of(str(measured())), past)
+    for other in ("GBP_CHF", "USD_CHF"):
+        run.quote(other, START_NS, 138_000)
+    moves = [("GBP_USD", 0), *(("EUR_USD", 30) for _ in RISES)]
+    found = run.play(moves, 55, together=True)
+    verdicts = {d.signal.created_ns - START_NS: d.verdict for d in found if buys_euro(d)}
+    hour_ns = 60 * M1.ns  # its first candle closes a minute later
+    assert verdicts[hour_ns + M1.ns] == Reason.TOO_CORRELATED
+    assert verdicts[hour_ns + 2 * M1.ns] == "accepted"
+    replay = Replay()
+    replay.take(run.entries())
+    assert replay.finish().differences == []
+
+
+def buys_euro(decision: Decision) -> bool:
+    """Whether it is about buying EUR_USD."""
+    return decision.signal.instrument == "EUR_USD" and decision.signal.action is Action.BUY
+
+
 MOVES = st.lists(st.tuples(st.sampled_from(sorted(PAIRS)), st.integers(-9, 9)), max_size=30)
 
 
-@given(MOVES, st.lists(st.integers(-3, 3), min_size=16, max_size=40), st.integers(20, 70))
+@given(
+    MOVES,
+    st.lists(st.integers(-3, 3), min_size=16, max_size=40),
+    st.integers(20, 70),
+    st.booleans(),
+)
 def test_a_replay_measures_and_decides_the_same(
-    moves: list[tuple[str, int]], past: list[int], minute: int
+    moves: list[tuple[str, int]], past: list[int], minute: int, together: bool
 ) -> None:
     run = Run(settings_of("0.5", candles=20), {n: closes(past[i:]) for i, n in enumerate(PAIRS)})
-    run.play(moves, minute)
+    run.play(moves, minute, together=together)
     replay = Replay()
     replay.take(run.entries())
     assert replay.finish().differences == []
