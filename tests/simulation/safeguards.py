@@ -158,6 +158,7 @@ OFF: dict[str, Substitutions] = {
         "sepd.drain.WRITE_S": float(WIDE),
     },
 }
+
 ACROSS: frozenset[str] = frozenset(
     {
         "gross exposure of several positions",
@@ -171,6 +172,7 @@ ACROSS: frozenset[str] = frozenset(
     }
 )
 """Safeguards that only several pairs need: their seeds play two tapes."""
+
 CAUGHT_AT: dict[str, int] = {
     "intent is committed before it is sent": 0,
     "an entry that expired is not sent": 25,
