@@ -77,6 +77,12 @@ class Client:
         order = {"type": "MARKET", "instrument": "EUR_USD", "units": units, **fields}
         return await self.call("POST", "A/orders", {"order": order})
 
+    async def rows(self, since: int = 0) -> list[dict[str, Any]]:
+        """Transactions after `since`."""
+        _, found = await self.call("GET", "A/transactions/sinceid", id=since)
+        listed: list[dict[str, Any]] = found["transactions"]
+        return listed
+
 
 @asynccontextmanager
 async def serving(

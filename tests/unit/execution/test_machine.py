@@ -1,24 +1,14 @@
-"""The order state machine, arrow by arrow, and what no sequence of inputs can make it do."""
+"""The order state machine, arrow by arrow."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sepd.domain.account import (
-    BalanceChanged,
-    OrderAccepted,
-    OrderCancelled,
-    OrderFilled,
-    OrderRejected,
-    TradeOpen,
-    TradeReduce,
-)
+from sepd.domain.account import BalanceChanged, TradeReduce
 from sepd.domain.order import Ambiguous, Done, OrderIntent, OrderState, Refused, Unsent
-from sepd.execution.intent import exit_intent, repeated
+from sepd.execution.intent import repeated
 from sepd.execution.machine import (
     FINAL,
     Absent,
@@ -42,59 +32,20 @@ from sepd.execution.machine import (
     Wait,
     handle,
 )
-from tests.support.gate import held
-from tests.support.trading import ACCOUNT, NOON, make_entry, make_signal
+from tests.support.order_rows import (
+    ENTRY,
+    EXIT,
+    ZERO,
+    accepted,
+    cancelled,
+    fill_row,
+    filled,
+    rejected,
+)
+from tests.support.trading import NOON
 
 S = OrderState
-ZERO = Decimal(0)
-ENTRY = make_entry(make_signal(), units=1_000, checkpoint=7)
-EXIT = exit_intent(ACCOUNT, "S1", held(number=5), now_ns=NOON, checkpoint=7)
 AMBIGUOUS = Ambiguous("timeout")
-
-
-def accepted(number: int, intent: OrderIntent = ENTRY) -> OrderAccepted:
-    return OrderAccepted(number, NOON, "MARKET", "CLIENT_ORDER", client_order_id=intent.id)
-
-
-def filled(number: int, intent: OrderIntent = ENTRY, units: int | None = None) -> OrderFilled:
-    size = intent.units if units is None else Decimal(units)
-    opened = TradeOpen(number, size, 110_000) if intent is ENTRY else None
-    leg = TradeReduce(5, size, 110_000, ZERO)
-    closed = (leg,) if intent is EXIT and units is None else ()
-    return fill_row(number, size, intent.id, opened, closed)
-
-
-def fill_row(
-    number: int,
-    units: Decimal,
-    name: str,
-    opened: TradeOpen | None = None,
-    closed: tuple[TradeReduce, ...] = (),
-) -> OrderFilled:
-    return OrderFilled(
-        number,
-        NOON,
-        number - 1,
-        "EUR_USD",
-        units,
-        110_000,
-        "MARKET_ORDER",
-        ZERO,
-        ZERO,
-        ZERO,
-        Decimal(100_000),
-        name,
-        opened,
-        closed=closed,
-    )
-
-
-def cancelled(number: int, intent: OrderIntent = ENTRY) -> OrderCancelled:
-    return OrderCancelled(number, NOON, number - 1, "MARKET_HALTED", intent.id)
-
-
-def rejected(number: int, intent: OrderIntent = ENTRY) -> OrderRejected:
-    return OrderRejected(number, NOON, "MARKET_ORDER_REJECT", "UNITS_INVALID", intent.id)
 
 
 def play(intent: OrderIntent, *items: Input) -> tuple[Order, list[list[type]]]:
@@ -255,75 +206,6 @@ def test_each_attempt_at_an_exit_is_an_intent_of_its_own() -> None:
     assert (again.trade_id, again.attempt, again.checkpoint) == (EXIT.trade_id, 1, 9)
     with pytest.raises(ValueError, match="exit"):
         repeated(ENTRY, now_ns=NOON, checkpoint=9)
-
-
-INPUTS: list[Input] = [
-    Committed(),
-    NotCommitted("x"),
-    Cleared(),
-    Fenced("x"),
-    Recovered(),
-    QuietElapsed(),
-    Absent(),
-    Done((), 9),
-    Refused("x", ""),
-    Unsent("x"),
-    AMBIGUOUS,
-]
-
-
-def evidence(intent: OrderIntent) -> list[Input]:
-    return [
-        accepted(8, intent),
-        filled(9, intent, units=400 if intent is ENTRY else -400),
-        filled(10, intent),
-        cancelled(11, intent),
-        rejected(12, intent),
-    ]
-
-
-@given(
-    st.sampled_from([ENTRY, EXIT]).flatmap(
-        lambda intent: st.tuples(
-            st.just(intent), st.lists(st.sampled_from(INPUTS + evidence(intent)), max_size=25)
-        )
-    )
-)
-def test_no_sequence_of_inputs_breaks_the_promises(case: tuple[OrderIntent, list[Input]]) -> None:
-    intent, items = case
-    order, sent, committed, cleared = Order(intent), 0, False, False
-    for item in items:
-        before = order
-        order, commands = handle(before, item)
-        committed |= isinstance(item, Committed)
-        cleared |= isinstance(item, Cleared)
-        sent += commands.count(Send())
-        assert sent <= 1, "sent twice"
-        assert committed and cleared if Send() in commands else True
-        assert not (intent is ENTRY and Repeat() in commands)
-        if before.state is S.CLOSED:
-            assert order == before
-        if before.state is S.UNKNOWN and order.state is not S.UNKNOWN:
-            proven = isinstance(item, OrderAccepted | OrderFilled | OrderCancelled | OrderRejected)
-            sought = before.quiet or intent is EXIT
-            assert proven or (isinstance(item, Absent) and sought)
-            assert Unblock() in commands
-        if order.state is S.UNKNOWN and before.state is not S.UNKNOWN:
-            assert Block() in commands
-        if order.state in FINAL - {S.CLOSED} and before.state not in FINAL:
-            assert Release() in commands or Repeat() in commands
-        assert handle(before, item) == (order, commands), "not a function"
-
-
-@given(st.lists(st.sampled_from(evidence(ENTRY)), max_size=12))
-def test_the_same_row_twice_is_the_same_as_once(rows: list[Input]) -> None:
-    once, twice = Order(ENTRY, S.SENT), Order(ENTRY, S.SENT)
-    for row in rows:
-        once, _ = handle(once, row)
-        twice, _ = handle(twice, row)
-        again, commands = handle(twice, row)
-        assert (again, commands) == (twice, ())
-    assert once == twice
 
 
 def test_commands_are_values() -> None:
