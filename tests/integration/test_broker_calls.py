@@ -14,8 +14,10 @@ from sepd.domain.order import Done, Refused, Unsent
 from sepd.domain.time import format_time
 from sepd.errors import TransientError
 from tests.support.oanda import (
-    ACCOUNT,
+    FILL,
+    FILLED,
     NOON,
+    A,
     S,
     ScriptedOanda,
     connected,
@@ -29,42 +31,6 @@ from tests.support.oanda import (
 )
 from tests.support.proxy import cutting
 from tests.support.virtual import run_virtually
-
-A = f"/v3/accounts/{ACCOUNT}"
-ORDER = row(
-    7,
-    "MARKET_ORDER",
-    instrument="EUR_USD",
-    units="1000",
-    reason="CLIENT_ORDER",
-    clientExtensions={"id": "sepd-entry"},
-)
-FILL = row(
-    8,
-    "ORDER_FILL",
-    orderID="7",
-    clientOrderID="sepd-entry",
-    instrument="EUR_USD",
-    units="1000",
-    price="1.10010",
-    pl="0.0000",
-    financing="0.0000",
-    commission="0.0000",
-    accountBalance="100000.0000",
-    reason="MARKET_ORDER",
-    tradeOpened={
-        "tradeID": "8",
-        "units": "1000",
-        "price": "1.10010",
-        "clientExtensions": {"id": "sepd-entry"},
-    },
-)
-FILLED = {
-    "orderCreateTransaction": ORDER,
-    "orderFillTransaction": FILL,
-    "relatedTransactionIDs": ["7", "8", "9", "10"],
-    "lastTransactionID": "10",
-}
 
 
 async def test_an_entry_carries_its_id_twice_and_its_protection() -> None:

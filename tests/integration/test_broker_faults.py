@@ -24,11 +24,12 @@ from sepd.errors import (
     SepdError,
     TransientError,
 )
-from tests.integration.test_broker_calls import FILLED, A
 from tests.support.oanda import (
+    FILLED,
     INSTRUMENTS,
     NOON,
     TOKEN,
+    A,
     Answer,
     ScriptedOanda,
     connected,

@@ -13,9 +13,9 @@ from sepd.broker.oanda import OandaBroker
 from sepd.domain.account import OtherTransaction, TransactionHeartbeat
 from sepd.domain.market import Heartbeat, Quote
 from sepd.errors import BrokerRejected, ConfigError, SepdError, TransientError
-from tests.integration.test_broker_calls import A
 from tests.support.oanda import (
     NOON,
+    A,
     S,
     ScriptedOanda,
     connected,

@@ -22,6 +22,7 @@ from sepd.ports import Clock
 from sepd.settings import BrokerSettings
 
 ACCOUNT = "101-004-0000000-001"
+A = f"/v3/accounts/{ACCOUNT}"
 TOKEN = "canary-token-6b1f"
 NOON = 1_489_579_200_000_000_000
 S = 1_000_000_000
@@ -61,6 +62,42 @@ def heartbeat(time_ns: int = NOON, **fields: Any) -> dict[str, Any]:
 def row(number: int, kind: str = "CLIENT_CONFIGURE", **fields: Any) -> dict[str, Any]:
     """A transaction row."""
     return {"id": str(number), "type": kind, "time": format_time(NOON + number), **fields}
+
+
+ORDER = row(
+    7,
+    "MARKET_ORDER",
+    instrument="EUR_USD",
+    units="1000",
+    reason="CLIENT_ORDER",
+    clientExtensions={"id": "sepd-entry"},
+)
+FILL = row(
+    8,
+    "ORDER_FILL",
+    orderID="7",
+    clientOrderID="sepd-entry",
+    instrument="EUR_USD",
+    units="1000",
+    price="1.10010",
+    pl="0.0000",
+    financing="0.0000",
+    commission="0.0000",
+    accountBalance="100000.0000",
+    reason="MARKET_ORDER",
+    tradeOpened={
+        "tradeID": "8",
+        "units": "1000",
+        "price": "1.10010",
+        "clientExtensions": {"id": "sepd-entry"},
+    },
+)
+FILLED = {
+    "orderCreateTransaction": ORDER,
+    "orderFillTransaction": FILL,
+    "relatedTransactionIDs": ["7", "8", "9", "10"],
+    "lastTransactionID": "10",
+}
 
 
 def entry(**fields: Any) -> OrderIntent:
