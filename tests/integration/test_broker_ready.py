@@ -9,7 +9,7 @@ import msgspec
 from sepd.broker.oanda import OandaBroker
 from sepd.clock import SystemClock
 from sepd.domain.order import OrderIntent, Refused, Unsent
-from tests.integration.test_broker_writes import GOOD, READ, facing, saying
+from tests.support.bare_server import GOOD, READ, facing, saying
 from tests.support.oanda import entry, settings
 from tests.support.virtual import run_virtually
 
