@@ -100,6 +100,51 @@ FILLED = {
 }
 
 
+def account(**fields: Any) -> dict[str, Any]:
+    """The reply on an account that holds a trade with its stop and target, and an order."""
+    return {
+        "account": {
+            "id": "101",
+            "currency": "USD",
+            "balance": "100000.0000",
+            "NAV": "100001.0000",
+            "marginUsed": "22.0000",
+            "marginAvailable": "99979.0000",
+            "hedgingEnabled": False,
+            "trades": [
+                {
+                    "id": "8",
+                    "instrument": "EUR_USD",
+                    "price": "1.10010",
+                    "openTime": "2017-03-15T12:00:00.000000000Z",
+                    "initialUnits": "1000",
+                    "currentUnits": "600",
+                    "realizedPL": "0.4000",
+                    "unrealizedPL": "1.0000",
+                    "financing": "0.0000",
+                    "clientExtensions": {"id": "sepd-1"},
+                    "stopLossOrderID": "9",
+                    "takeProfitOrderID": "10",
+                }
+            ],
+            "orders": [
+                {"id": "9", "type": "STOP_LOSS", "tradeID": "8", "price": "1.09710"},
+                {"id": "10", "type": "TAKE_PROFIT", "tradeID": "8", "price": "1.10460"},
+                {
+                    "id": "11",
+                    "type": "LIMIT",
+                    "instrument": "USD_JPY",
+                    "units": "-5",
+                    "price": "111.5",
+                    "clientExtensions": {"id": "mine"},
+                },
+            ],
+            **fields,
+        },
+        "lastTransactionID": "11",
+    }
+
+
 def entry(**fields: Any) -> OrderIntent:
     """An intent to buy a thousand EUR_USD."""
     values: dict[str, Any] = {

@@ -21,8 +21,7 @@ from sepd.broker.oanda.stream import UNREADABLE, LineCounts, PriceLines
 from sepd.domain.market import Granularity, Heartbeat, Instrument, Quote
 from sepd.domain.order import Ambiguous, Done, Refused, Unsent
 from sepd.errors import InputError
-from tests.support.oanda import FILL, FILLED, INSTRUMENTS, ORDER, heartbeat, price, row
-from tests.unit.broker.test_translate import account
+from tests.support.oanda import FILL, FILLED, INSTRUMENTS, ORDER, account, heartbeat, price, row
 
 COUNT = int(os.environ.get("FUZZ_INPUTS", "5000"))
 PAIRS = {"EUR_USD": Instrument("EUR_USD")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,3 +63,10 @@ def general(intent: OrderIntent, of: Instrument) -> dict[str, Any]:
             take_profit_on_fill=leave(intent.take_profit),
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [("1E+3", "1000"), ("0.10", "0.10"), ("-100000000", "-100000000")]
+)
+def test_decimals_are_written_without_exponent(number: str, text: str) -> None:
+    assert requests.plain(Decimal(number)) == text

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sepd.broker.oanda import requests, translate, wire
-from sepd.broker.oanda.closings import Closings
+from sepd.broker.oanda import translate, wire
 from sepd.domain.account import (
     AccountEvent,
     BalanceChanged,
@@ -25,7 +24,7 @@ from sepd.domain.account import (
 )
 from sepd.domain.market import Instrument
 from sepd.errors import InputError
-from tests.support.oanda import NOON, leave, row
+from tests.support.oanda import NOON, account, row
 
 PAIRS = {
     "EUR_USD": Instrument("EUR_USD"),
@@ -206,50 +205,6 @@ def test_a_row_without_id_or_time_is_refused(fields: dict[str, str]) -> None:
         event({**row(4), **fields})
 
 
-def account(**fields: Any) -> dict[str, Any]:
-    return {
-        "account": {
-            "id": "101",
-            "currency": "USD",
-            "balance": "100000.0000",
-            "NAV": "100001.0000",
-            "marginUsed": "22.0000",
-            "marginAvailable": "99979.0000",
-            "hedgingEnabled": False,
-            "trades": [
-                {
-                    "id": "8",
-                    "instrument": "EUR_USD",
-                    "price": "1.10010",
-                    "openTime": "2017-03-15T12:00:00.000000000Z",
-                    "initialUnits": "1000",
-                    "currentUnits": "600",
-                    "realizedPL": "0.4000",
-                    "unrealizedPL": "1.0000",
-                    "financing": "0.0000",
-                    "clientExtensions": {"id": "sepd-1"},
-                    "stopLossOrderID": "9",
-                    "takeProfitOrderID": "10",
-                }
-            ],
-            "orders": [
-                {"id": "9", "type": "STOP_LOSS", "tradeID": "8", "price": "1.09710"},
-                {"id": "10", "type": "TAKE_PROFIT", "tradeID": "8", "price": "1.10460"},
-                {
-                    "id": "11",
-                    "type": "LIMIT",
-                    "instrument": "USD_JPY",
-                    "units": "-5",
-                    "price": "111.5",
-                    "clientExtensions": {"id": "mine"},
-                },
-            ],
-            **fields,
-        },
-        "lastTransactionID": "11",
-    }
-
-
 def test_the_account_with_stops_named_by_their_orders() -> None:
     reply = wire.decoder(wire.AccountReply).decode(msgspec.json.encode(account()))
     snapshot = translate.account(reply, PAIRS)
@@ -280,23 +235,3 @@ def test_an_account_of_infinite_wealth_is_refused() -> None:
     reply = wire.decoder(wire.AccountReply).decode(msgspec.json.encode(account(balance="Infinity")))
     with pytest.raises(InputError):
         translate.account(reply, PAIRS)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [("1E+3", "1000"), ("0.10", "0.10"), ("-100000000", "-100000000")]
-)
-def test_decimals_are_written_without_exponent(number: str, text: str) -> None:
-    assert requests.plain(Decimal(number)) == text
-
-
-def test_a_close_is_named_by_its_trade_then_by_its_order() -> None:
-    closings = Closings()
-    created = OrderAccepted(11, 1, "MARKET", "TRADE_CLOSE", "EUR_USD", Decimal(-1), trade_id=8)
-    cancelled = OrderCancelled(12, 1, 11, "MARKET_HALTED")
-    assert closings.named(created) == created
-    closings.expect(leave())
-    assert getattr(closings.named(cancelled), "client_order_id", None) == ""
-    assert getattr(closings.named(created), "client_order_id", None) == "sepd-exit"
-    closings.expect(leave(id="sepd-exit-2"))
-    assert getattr(closings.named(cancelled), "client_order_id", None) == "sepd-exit"
-    assert closings.named(OtherTransaction(13, 1, "CREATE")) == OtherTransaction(13, 1, "CREATE")
