@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.daemon import until
 from tests.support.judge import say, settle, timed
 from tests.support.order_proxy import Cut, OrderProxy, order_proxy
 from tests.support.storage import SOCKET
 from tests.support.unix_proxy import UnixProxy
-from tests.support.whole import Whole, until, whole
+from tests.support.whole import Whole, whole
 
 pytestmark = pytest.mark.timeout(120)
 CUTS = int(os.environ.get("SEPD_CUTS", "0"))

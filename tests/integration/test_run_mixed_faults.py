@@ -17,11 +17,12 @@ import pytest
 
 from sepd.cache.embedded import EmbeddedRedis
 from sepd.storage.embedded import EmbeddedPostgres
+from tests.support.daemon import Daemon
 from tests.support.judge import say, settle
 from tests.support.order_proxy import Cut, OrderProxy, order_proxy
 from tests.support.servers import UNSAFE
 from tests.support.storage import kill, processes
-from tests.support.whole import Daemon, Whole, whole
+from tests.support.whole import Whole, whole
 
 FAULTS = int(os.environ.get("SEPD_MIXED", "0"))
 SEED = int(os.environ.get("SEPD_MIXED_SEED", "1"))

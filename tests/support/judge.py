@@ -16,9 +16,10 @@ import asyncpg
 from sepd.execution.reconcile import Remedy, compare
 from sepd.storage.audit import verify_audit
 from sepd.storage.postgres import PostgresStore
+from tests.support.daemon import Daemon
 from tests.support.storage import fetch, store_at
 from tests.support.venue import client
-from tests.support.whole import Daemon, Whole
+from tests.support.whole import Whole
 
 OPENING = Decimal(100_000)
 
