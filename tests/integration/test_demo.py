@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
@@ -141,6 +142,21 @@ def test_speed_does_not_change_what_is_decided(demo: Demo, sample: dict[str, Any
     status, out, err = demo.run("--speed", "2000", "--exit", "--json")
     assert status == 0, err
     assert json.loads(out)["decisions_sha256"] == sample["decisions_sha256"]
+
+
+def test_staying_awake_does_not_change_what_is_decided(demo: Demo, sample: dict[str, Any]) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    (demo.folder / "awake.toml").write_text(f"[process]\nawake_on = {cpu}\n", "utf-8")
+    with demo.start("--speed", "max", "--exit", "--json", "--config", "awake.toml") as process:
+        daemon = psutil.Process(process.pid)
+        while process.poll() is None and daemon.cpu_affinity() != [cpu]:
+            time.sleep(0.01)
+        assert process.poll() is None, "it never kept to its core"
+        out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    awake = json.loads(out)
+    assert awake["filled"] == sample["filled"]
+    assert awake["decisions_sha256"] == sample["decisions_sha256"]
 
 
 def test_an_interrupt_ends_everything_and_loses_nothing(demo: Demo) -> None:
