@@ -15,8 +15,8 @@ submission, `queue` to the store, `commit`, `verify` to the client, `client` to 
 the call itself; `without_commit` is the path less the commit. The client's throttle, 95 requests a
 second where OANDA allows 120, is opened for the run, and its connections, two new ones a second,
 are opened before it. `bare_commit_us` is one row committed by the bare driver, 100 times a second,
-right before and right after. `--realtime` (root) gives us and our servers real-time priority, for
-machines that are busy with other work.
+right before and right after; `bare_commit_in_a_row_us` is the same without a pause. `--realtime`
+(root) gives us and our servers real-time priority, for machines that are busy with other work.
 
 The prices are a tape's, retimed and under 28 names, for timing only: no decision of a person rests
 on them.
@@ -69,15 +69,15 @@ async def measure(loop: Loop, tape: Path | None, orders: int) -> float:
         return time.perf_counter() - began
 
 
-async def bare_commits(url: str, count: int, per_s: float) -> list[int]:
-    """Durations, ns, of a one-row commit by the bare driver, at an even pace."""
+async def bare_commits(url: str, count: int, pause_s: float) -> list[int]:
+    """Durations, ns, of a one-row commit by the bare driver; one begins every `pause_s`."""
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE TABLE IF NOT EXISTS bare (n bigint)")
     insert = await connection.prepare("INSERT INTO bare VALUES ($1)")
     loop = asyncio.get_running_loop()
     began, taken = loop.time(), []
     for number in range(count):
-        await asyncio.sleep(max(0.0, began + number / per_s - loop.time()))
+        await asyncio.sleep(max(0.0, began + number * pause_s - loop.time()))
         at = time.perf_counter_ns()
         await insert.fetch(number)
         taken.append(time.perf_counter_ns() - at)
@@ -123,7 +123,7 @@ def percentiles(values_ns: Sequence[int]) -> dict[str, float]:
 
 async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
     """One run; the report."""
-    watch, bare = Watch(), list[int]()
+    watch, bare, in_a_row = Watch(), list[int](), list[int]()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(answering())
         cache = await stack.enter_async_context(caching(folder, given.cache))
@@ -137,7 +137,8 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
             server = await stack.enter_async_context(EmbeddedPostgres(folder / "postgres"))
             await migrate(server.url)
             async with awake(given.awake, folder):
-                bare += await bare_commits(server.url, 300, 100)
+                bare += await bare_commits(server.url, 300, 0.01)
+                in_a_row += await bare_commits(server.url, 300, 0.0)
             store = WatchedPostgres(
                 server.url, instruments=PAIRS, trading_day=trading_day, clock=SystemClock()
             )
@@ -153,7 +154,8 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
             elapsed_s = await measure(loop, given.tape, given.orders)
         if not given.memory:
             async with awake(given.awake, folder):
-                bare += await bare_commits(server.url, 300, 100)
+                bare += await bare_commits(server.url, 300, 0.01)
+                in_a_row += await bare_commits(server.url, 300, 0.0)
     tally, stages = loop.pipeline.tally, watch.stages()
     return {
         "store": "memory" if given.memory else "postgres",
@@ -166,6 +168,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         "ticks_per_s": round(given.orders * TICKS_PER_CANDLE / elapsed_s, 1),
         **{f"{name}_us": percentiles(values) for name, values in stages.items()},
         **({"bare_commit_us": percentiles(bare)} if bare else {}),
+        **({"bare_commit_in_a_row_us": percentiles(in_a_row)} if in_a_row else {}),
     }
 
 
