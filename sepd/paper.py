@@ -70,6 +70,9 @@ class PaperBroker:
         """Disconnect; the account is gone."""
         await self._prices.close()
 
+    async def stay_connected(self) -> None:
+        """Nothing: an order is a call."""
+
     async def instruments(self) -> Mapping[str, Instrument]:
         """Tradable instruments by name."""
         return await self._prices.instruments()

@@ -174,6 +174,9 @@ class BrokerSettings(Section):
     timeout_s: float = Field(default=10.0, gt=0)
     requests_per_s: float = Field(default=90.0, gt=0, le=100)
     connections_per_s: float = Field(default=1.8, gt=0, le=2)
+    ready_connections: int = Field(
+        default=2, ge=0, le=16, description="kept open for orders; 0 for as they come"
+    )
     silence_s: float = Field(
         default=8.0, gt=0, le=10, description="a stream that brings nothing for so long is dead"
     )
@@ -281,7 +284,7 @@ class Settings(BaseSettings):
                 "process": True,
                 "log": True,
                 "market": {"queue_events", "batch_events"},
-                "broker": {"api_key", "rest_url", "stream_url"},
+                "broker": {"api_key", "rest_url", "stream_url", "ready_connections"},
                 "database": True,
                 "cache": {"url"},
             }

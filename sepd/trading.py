@@ -174,6 +174,8 @@ class Trading:
                 outside.broker, self.executor, self._recovery.differences, outside.exits
             )
             self._services.append(tasks.create_task(watching, name="reconcile"))
+            connected = outside.broker.stay_connected()
+            self._services.append(tasks.create_task(connected, name="connections"))
 
     def _start_consumer(self, tasks: asyncio.TaskGroup) -> None:
         consuming = self._pipeline.run(self._settings.market.batch_events)

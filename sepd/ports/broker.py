@@ -44,6 +44,10 @@ class Broker(Protocol):
         """Close every connection; may be called twice."""
         ...
 
+    async def stay_connected(self) -> None:
+        """Keep connections open for orders until cancelled, if there is anything to keep."""
+        ...
+
     async def instruments(self) -> Mapping[str, Instrument]:
         """Tradable instruments by name."""
         ...

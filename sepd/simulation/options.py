@@ -76,6 +76,8 @@ def settings_of(seed: int, instruments: tuple[str, ...]) -> Settings:
             api_key=SecretStr(TOKEN),
             account_id=ACCOUNT,
             rest_url=f"http://127.0.0.1:{PORT}",
+            # A request is an event like any other: with more of them a seed is another run.
+            ready_connections=0,
         ),
         api=ApiSettings(port=0),
     )

@@ -72,6 +72,7 @@ class FakeBroker:
         self.scans = 0
         self.fail_scans = 0
         self.hidden_scans = 0
+        self.staying = False
         self.latency_s = 0.0
         self.held = 0
         self.hold: asyncio.Event | None = None
@@ -85,6 +86,10 @@ class FakeBroker:
 
     async def close(self) -> None:
         pass
+
+    async def stay_connected(self) -> None:
+        self.staying = True
+        await asyncio.Event().wait()
 
     async def instruments(self) -> Mapping[str, Instrument]:
         return self.by_name

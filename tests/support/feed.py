@@ -58,6 +58,9 @@ class ScriptedBroker:
     async def close(self) -> None:
         """Nothing to close."""
 
+    async def stay_connected(self) -> None:
+        """No connection to keep."""
+
     async def instruments(self) -> Mapping[str, Instrument]:
         raise NotImplementedError
 

@@ -41,7 +41,7 @@ class AwayStore(FaultyStore):
             raise TransientError("The database does not answer.")
 
 
-async def end(store: AwayStore, broker: FakeBroker) -> tuple[float, str]:
+async def end(store: AwayStore, broker: FakeBroker, *, paced: bool = False) -> tuple[float, str]:
     """Seconds that the end took, and what was said of it."""
     loop, stop, clock = asyncio.get_running_loop(), asyncio.Event(), LoopClock(NOON)
     outside = Outside(
@@ -51,6 +51,7 @@ async def end(store: AwayStore, broker: FakeBroker) -> tuple[float, str]:
         clock=clock,
         timer=clock,
         rng=random.Random(1),
+        paced=paced,
     )
     node = Node(SETTINGS, outside)
     said = ""
@@ -71,6 +72,16 @@ async def end(store: AwayStore, broker: FakeBroker) -> tuple[float, str]:
         stop.set()
         began_s = loop.time()
     return loop.time() - began_s, said
+
+
+@pytest.mark.parametrize("paced", [False, True])
+def test_connections_are_kept_unless_a_tape_is_played(paced: bool) -> None:
+    async def run() -> bool:
+        kept = broker()
+        await end(AwayStore(0), kept, paced=paced)
+        return kept.staying
+
+    assert run_virtually(run()) is not paced
 
 
 def broker() -> FakeBroker:

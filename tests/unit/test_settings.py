@@ -118,6 +118,7 @@ def test_the_version_names_what_decides_and_nothing_else() -> None:
     base = load_settings().version
     assert load_settings(overrides={"api": {"port": 1}}).version == base
     assert load_settings(overrides={"broker": {"api_key": "x"}}).version == base
+    assert load_settings(overrides={"broker": {"ready_connections": 0}}).version == base
     assert load_settings(overrides={"risk": {"stop_pips": "31"}}).version != base
 
 

@@ -27,16 +27,26 @@ _AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, s
 class Attempt:
     """One request: what it is, whether it writes, and whether it may have left this machine.
 
+    A `fresh` one takes no kept connection.
+
     As a context it is the request that this task makes, and turns whatever aiohttp, the socket or
     the deadline raises into sepd's own errors.
     """
 
-    __slots__ = ("connected", "may_open", "urgency", "what", "writes")
+    __slots__ = ("connected", "fresh", "may_open", "urgency", "what", "writes")
 
-    def __init__(self, what: str, *, writes: bool = False, urgency: Urgency = Urgency.READ) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        writes: bool = False,
+        urgency: Urgency = Urgency.READ,
+        fresh: bool = False,
+    ) -> None:
         self.what = what
         self.writes = writes
         self.urgency = urgency
+        self.fresh = fresh
         self.connected = False
         self.may_open = False
 
@@ -101,6 +111,13 @@ class Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
         return None
+
+    def idle(self, key: ConnectionKey) -> int:
+        """How many connections are kept and free; a closed one counts until its turn comes."""
+        return len(self._conns.get(key, ()))
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        return None if _CURRENT.get().fresh else await super()._get(key, traces)
 
     async def _make(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout

@@ -13,6 +13,7 @@ import msgspec
 from sepd.broker.oanda import requests, translate, wire
 from sepd.broker.oanda.calls import Calls
 from sepd.broker.oanda.channel import Channel, understood
+from sepd.broker.oanda.kept import stay_connected
 from sepd.broker.oanda.limits import Urgency
 from sepd.broker.oanda.offset import ClockOffset
 from sepd.broker.oanda.rest import Rest
@@ -92,6 +93,11 @@ class OandaBroker:
     async def close(self) -> None:
         """Close every connection; may be called twice."""
         await self._channel.rest.close()
+
+    async def stay_connected(self) -> None:
+        """Keep `broker.ready_connections` free for orders until cancelled; 0: nothing."""
+        if self._settings.ready_connections:
+            await stay_connected(self._channel.rest, self._settings.ready_connections)
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Tradable instruments by name."""

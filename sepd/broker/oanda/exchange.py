@@ -46,6 +46,11 @@ class Exchange:
         self._prefix = url.raw_path.rstrip("/")
         self._head = lru_cache(_HEADS)(self._prepared)
 
+    @property
+    def kept(self) -> int:
+        """How many connections to the server are kept and free."""
+        return self._connector.idle(self._key)
+
     def compose(self, method: str, path: str, body: bytes) -> bytes:
         """All the bytes of a request."""
         return b"%b%d\r\n\r\n%b" % (self._head(method, path, bool(body)), len(body), body)

@@ -26,6 +26,7 @@ from sepd.settings import BrokerSettings
 from sepd.supervise import Backoff
 
 BULK_LIMIT = 32 << 20
+KEPT_S = 30.0  # a connection that nobody uses is closed
 STREAM_BUFFER = 1 << 15
 HOSTS = {
     "practice": ("https://api-fxpractice.oanda.com", "https://stream-fxpractice.oanda.com"),
@@ -71,7 +72,9 @@ class Rest:
         server, key = _server(self.rest_url), self._settings.api_key.get_secret_value()
         if _VISIBLE.fullmatch(key) is None:
             raise ConfigError("The token holds a character no token has: check OANDA_API_KEY.")
-        connector = Connector(self.connections, limit=40, keepalive_timeout=30, ttl_dns_cache=60)
+        connector = Connector(
+            self.connections, limit=40, keepalive_timeout=KEPT_S, ttl_dns_cache=60
+        )
         self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._settings.timeout_s),
@@ -113,6 +116,20 @@ class Rest:
             return decoder.decode(body)
         except _UNREADABLE as error:
             raise TransientError(f"{what}: the answer cannot be understood: {error}") from None
+
+    @property
+    def kept(self) -> int:
+        """How many connections are kept and free."""
+        return 0 if self._exchange is None else self._exchange.kept
+
+    async def touch(self, path: str, *, fresh: bool) -> None:
+        """GET `path` over the kept connection used longest ago, or a new one; any answer will do.
+
+        Raises:
+            NotSent: no connection was made.
+            TransientError: no answer.
+        """
+        await self._request(Attempt("keeping a connection", fresh=fresh), "GET", path)
 
     async def write(
         self,
