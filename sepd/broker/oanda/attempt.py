@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from types import SimpleNamespace, TracebackType
 from typing import Any
@@ -112,6 +113,18 @@ class Connector(aiohttp.TCPConnector):
             connection.close()
         return None
 
+    def look(self, key: ConnectionKey) -> None:
+        """Take a kept connection and put it back, in its place and not as if it had been used."""
+        first = next(iter(self._conns.get(key, ())), None)
+        connection = _at_once(self.kept(key))
+        if connection is None:
+            return
+        connection.release()
+        kept = self._conns[key]
+        if first is not None and kept and kept[-1][0] is first[0]:
+            kept.pop()
+            kept.appendleft(first)
+
     def idle(self, key: ConnectionKey) -> int:
         """How many connections are kept and free; a closed one counts until its turn comes."""
         return len(self._conns.get(key, ()))
@@ -142,6 +155,16 @@ class Connector(aiohttp.TCPConnector):
         attempt = _CURRENT.get()
         await self._turns.acquire(attempt.urgency)
         attempt.may_open = True
+
+
+def _at_once[T](work: Coroutine[None, None, T]) -> T:
+    """The result of a coroutine that does not wait."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise RuntimeError("It waits, and was said not to.")
 
 
 def _is_quiet(connection: Connection) -> bool:

@@ -274,10 +274,13 @@ class OandaBroker:
         return await self._channel.deliver(lambda: self._ordering(intent), urgency, late)
 
     def rehearse(self, intent: OrderIntent) -> None:
-        """Make the bytes that ask for the entry `intent`; `place` finds them ready."""
+        """Make the bytes that ask for the entry `intent`, which `place` finds ready, and look for
+        a connection.
+        """
         if intent.instrument in self._channel.instruments:
             with suppress(NotSent):  # `place` will say so
                 self._ordering(intent)
+                self._channel.rest.rehearse()
 
     def _ordered(self, intent: OrderIntent) -> bytes:
         """The bytes that ask for a new order."""

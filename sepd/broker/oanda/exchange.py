@@ -55,6 +55,10 @@ class Exchange:
         """All the bytes of a request."""
         return b"%b%d\r\n\r\n%b" % (self._head(method, path, bool(body)), len(body), body)
 
+    def rehearse(self) -> None:
+        """Look for a connection, within an `Attempt`; nothing is sent."""
+        self._connector.look(self._key)
+
     async def send(self, request: bytes, fence: Callable[[], str]) -> tuple[int, bytes]:
         """Write a request once, within an `Attempt`; status and body, without the body of a 429.
 

@@ -166,6 +166,15 @@ class Rest:
         """
         return self._writing.compose(method, path, b"" if body is None else _encode(body))
 
+    def rehearse(self) -> None:
+        """Look for a connection as a request that writes does; none is used.
+
+        Raises:
+            NotSent: the client is closed.
+        """
+        with Attempt("rehearsing", writes=True):
+            self._writing.rehearse()
+
     async def acknowledge(self, path: str, body: Mapping[str, Any]) -> None:
         """POST to a paced venue; outside the limits, which are OANDA's and not the venue's.
 
