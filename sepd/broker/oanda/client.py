@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 
 import msgspec
 
@@ -34,7 +33,6 @@ from sepd.settings import BrokerSettings
 
 CANDLES_PER_PAGE = 5_000
 GAP_WAITS_S = (0.25, 0.5, 1.0, 2.0, 4.0)
-_READY = 64  # requests made ahead, more than are on their way at once
 _ACCOUNT = wire.decoder(wire.AccountReply)
 _CANDLES = wire.decoder(wire.CandlesReply)
 _INSTRUMENTS = wire.decoder(wire.InstrumentsReply)
@@ -62,7 +60,7 @@ class OandaBroker:
         self._channel = Channel(Rest(settings, rng), settings.account_id)
         self.offset = ClockOffset()
         self.counts = LineCounts()
-        self._ordering = lru_cache(_READY)(self._ordered)
+        self._ready: tuple[OrderIntent | None, bytes] = None, b""
 
     @property
     def calls(self) -> Calls:
@@ -271,19 +269,23 @@ class OandaBroker:
             return "The intent expired before it was sent." if expired else ""
 
         urgency = Urgency.ENTRY if entry else Urgency.EXIT
-        return await self._channel.deliver(lambda: self._ordering(intent), urgency, late)
+        return await self._channel.deliver(lambda: self._request(intent), urgency, late)
 
     def rehearse(self, intent: OrderIntent) -> None:
-        """Make the bytes that ask for the entry `intent`, which `place` finds ready, and look for
-        a connection.
+        """Make the bytes that ask for the entry `intent`, which `place` finds ready if it is the
+        next, and look for a connection.
         """
         if intent.instrument in self._channel.instruments:
             with suppress(NotSent):  # `place` will say so
-                self._ordering(intent)
+                self._ready = intent, self._compose(intent)
                 self._channel.rest.rehearse()
 
-    def _ordered(self, intent: OrderIntent) -> bytes:
+    def _request(self, intent: OrderIntent) -> bytes:
         """The bytes that ask for a new order."""
+        ready, request = self._ready
+        return request if ready == intent else self._compose(intent)
+
+    def _compose(self, intent: OrderIntent) -> bytes:
         body = requests.order_body(intent, self._channel.instruments[intent.instrument])
         return self._channel.rest.compose("POST", self._channel.path("/orders"), body)
 
