@@ -14,7 +14,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
@@ -109,14 +109,13 @@ def disk_ready(folder: Path) -> Iterator[Callable[[], None]]:
     Raises:
         ConfigError: `folder` cannot be written.
     """
-    try:
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the context below closes it
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror}.") from None
-    with file:
-        file.write(bytes(PAGE))
-        file.flush()
-        os.fsync(file)  # what is not on the disk cannot be forgotten
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))
+            file.write(bytes(PAGE))
+            os.fsync(file)  # what is not on the disk cannot be forgotten
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be written: {error.strerror}.") from None
         number = file.fileno()
 
         def read() -> None:

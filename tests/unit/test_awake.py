@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_each_reading_fetches_the_page_from_the_disk(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"), disk_ready(tmp_path / "none"):
         pass
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as if no byte could be written
+    try:
+        with pytest.raises(ConfigError, match="cannot be written"), disk_ready(tmp_path):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def _fetched() -> int:
