@@ -4,7 +4,8 @@ A core with nothing to do is halted, a halted core of a virtual machine is lent 
 and whatever comes next pays for waking it and for caches that have gone cold. Awake, the event
 loop keeps one core and polls there instead of sleeping, what an order needs is rehearsed, and the
 kernel is asked to keep every core of the machine ready (power management's quality of service). A
-disk falls asleep as well, or its host does: it is asked for a page again and again.
+disk falls asleep as well, or its host does: it is asked for a page again and again. Garbage is
+collected while no order is on its way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import os
 import struct
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,10 +22,13 @@ from pathlib import Path
 import structlog
 
 from sepd.errors import ConfigError, TransientError
+from sepd.heap import walk_early
 
 log = structlog.get_logger(__name__)
 QUALITY_OF_SERVICE = Path("/dev/cpu_dma_latency")
-REHEARSAL_S = 0.002
+DECISION_S = 0.0005  # a decision four times as old runs a quarter slower: docs/performance.md
+COMMIT_S = 0.002  # one that is rehearsed holds the connection of orders
+DISK_S = 0.002
 RETRY_S = 1.0
 PAGE = 4_096
 
@@ -34,10 +39,11 @@ async def stay_awake(
     commit: Callable[[], Awaitable[None]],
     folder: Path,
 ) -> None:
-    """Keep to `cpu` and poll until cancelled, and every 2 ms rehearse to `decide` and `commit`.
+    """Keep to `cpu` and poll until cancelled, and rehearse to `decide` and `commit` meanwhile.
 
     Args:
         decide: answers whether it could rehearse; it cannot while an order is on its way.
+            Called every 0.5 ms, `commit` every 2 ms.
         folder: on the disk that is to stay awake.
 
     Raises:
@@ -50,14 +56,19 @@ async def stay_awake(
 
 
 async def _poll(rehearse: Callable[[], bool], read: Callable[[], None]) -> None:
-    """Let the loop never sleep; between its turns call `rehearse`, and `read` where that did."""
-    loop = asyncio.get_running_loop()
-    due_s = loop.time()
+    """Let the loop never sleep; between its turns `rehearse`, and where that did, do beforehand
+    what would hold up an order: walk the heap, and `read` the disk.
+    """
+    due_s = read_due_s = time.monotonic()  # the time of uvloop's loop has steps of 1 ms
     while True:
-        if loop.time() >= due_s:
+        now_s = time.monotonic()
+        if now_s >= due_s:
             if rehearse():
-                read()
-            due_s = loop.time() + REHEARSAL_S
+                walk_early()
+                if now_s >= read_due_s:
+                    read()
+                    read_due_s = now_s + DISK_S
+            due_s = time.monotonic() + DECISION_S
         await asyncio.sleep(0)
 
 
@@ -68,7 +79,7 @@ async def keep_warm(rehearse: Callable[[], Awaitable[None]]) -> None:
             await rehearse()
         except TransientError:  # whoever needs the store will meet the same, and say so
             await asyncio.sleep(RETRY_S)
-        await asyncio.sleep(REHEARSAL_S)
+        await asyncio.sleep(COMMIT_S)
 
 
 @contextmanager

@@ -19,3 +19,10 @@ def freeze_heap() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+
+
+def walk_early() -> None:
+    """Have the garbage collector walk now, while nothing waits, what it would walk soon."""
+    young, middle, old = gc.get_count()
+    if young > THRESHOLDS[0] // 2:
+        gc.collect(2 if old > THRESHOLDS[2] else 1 if middle > THRESHOLDS[1] else 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from sepd.awake import PAGE, cores_ready, disk_ready, keep_to, keep_warm, stay_awake
 from sepd.errors import ConfigError, TransientError
+from sepd.heap import THRESHOLDS
 from tests.support.virtual_time import run_virtually
 
 ALLOWED = os.sched_getaffinity(0)
@@ -57,6 +60,31 @@ def test_a_store_that_is_away_is_rehearsed_with_once_a_second() -> None:
 
     run_virtually(watch())
     assert at_s == pytest.approx([0, 0.002, 1.004, 2.006, 2.008], abs=1e-6)
+
+
+async def test_garbage_is_collected_while_no_order_is_on_its_way(tmp_path: Path) -> None:
+    walked = asyncio.Event()
+
+    def litter() -> bool:
+        """What many orders leave."""
+        kept.extend([[]] for _ in range(THRESHOLDS[0] // 4))
+        return True
+
+    def note(phase: str, _: Mapping[str, int]) -> None:
+        walked.set()
+
+    kept: list[object] = []
+    before = gc.get_threshold()
+    gc.set_threshold(1_000_000)
+    gc.callbacks.append(note)
+    try:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            task = group.create_task(stay_awake(CPU, litter, nothing, tmp_path))
+            await walked.wait()
+            task.cancel()
+    finally:
+        gc.callbacks.remove(note)
+        gc.set_threshold(*before)
 
 
 async def test_events_are_dealt_with_between_rehearsals(tmp_path: Path) -> None:
