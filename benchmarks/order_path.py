@@ -15,8 +15,11 @@ submission, `queue` to the store, `commit`, `verify` to the client, `client` to 
 the call itself; `without_commit` is the path less the commit. The client's throttle, 95 requests a
 second where OANDA allows 120, is opened for the run, and its connections, two new ones a second,
 are opened before it. `bare_commit_us` is one row committed by the bare driver, 100 times a second,
-right before and right after; `bare_commit_in_a_row_us` is the same without a pause. `--realtime`
-(root) gives us and our servers real-time priority, for machines that are busy with other work.
+right before and right after; `bare_commit_in_a_row_us` is the same without a pause. `held_up` says,
+before and after, what the machine takes of whatever runs on it: how often in a second a loop that
+only reads the clock lost more than 30 µs, how many milliseconds that made, and how often it read in
+a microsecond. `--realtime` (root) gives us and our servers real-time priority, for machines that
+are busy with other work.
 
 The prices are a tape's, retimed and under 28 names, for timing only: no decision of a person rests
 on them.
@@ -33,7 +36,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 
 import asyncpg
@@ -43,7 +46,7 @@ import uvloop
 from benchmarks.daemon import FINEST, MARKET, Loop, answering, assemble, caching, settings
 from benchmarks.market import PAIRS, START_NS, Ticker, feed
 from benchmarks.watched import Watch, WatchedBroker, WatchedMemory, WatchedPostgres, WatchedQueue
-from sepd.awake import stay_awake
+from sepd.awake import keep_to, stay_awake
 from sepd.clock import EventClock, SystemClock
 from sepd.heap import freeze_heap
 from sepd.risk.day import trading_day
@@ -52,6 +55,7 @@ from sepd.storage.migrate import migrate
 
 TICKS_PER_S = 1_000.0
 TICKS_PER_CANDLE = 10
+PAUSE_NS = 30_000
 WARM_ROUNDS = 85 * TICKS_PER_CANDLE  # a reading is valid after 64 candles, damped after 80
 
 
@@ -83,6 +87,23 @@ async def bare_commits(url: str, count: int, pause_s: float) -> list[int]:
         taken.append(time.perf_counter_ns() - at)
     await connection.close()
     return taken
+
+
+def held_up(cpu: int, seconds: float = 1.0) -> dict[str, float]:
+    """Pauses of more than 30 µs of a loop that only reads the clock, per second."""
+    pauses, reads, last = list[int](), 0, time.perf_counter_ns()
+    end = last + round(seconds * 1e9)
+    with keep_to(cpu) if cpu >= 0 else nullcontext():
+        while last < end:
+            now, reads = time.perf_counter_ns(), reads + 1
+            if now - last > PAUSE_NS:
+                pauses.append(now - last)
+            last = now
+    return {
+        "times_per_s": round(len(pauses) / seconds, 1),
+        "ms_per_s": round(sum(pauses) / 1e6 / seconds, 1),
+        "reads_per_us": round(reads / 1e6 / seconds, 2),
+    }
 
 
 def nothing() -> bool:
@@ -124,6 +145,7 @@ def percentiles(values_ns: Sequence[int]) -> dict[str, float]:
 async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
     """One run; the report."""
     watch, bare, in_a_row = Watch(), list[int](), list[int]()
+    before = held_up(given.awake)
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(answering())
         cache = await stack.enter_async_context(caching(folder, given.cache))
@@ -169,6 +191,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, object]:
         **{f"{name}_us": percentiles(values) for name, values in stages.items()},
         **({"bare_commit_us": percentiles(bare)} if bare else {}),
         **({"bare_commit_in_a_row_us": percentiles(in_a_row)} if in_a_row else {}),
+        "held_up": [before, held_up(given.awake)],
     }
 
 
