@@ -20,7 +20,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sepd.awake import REHEARSAL_S, cores_ready, disk_ready, keep_to
+from sepd.awake import DISK_S, cores_ready, disk_ready, keep_to
 
 BLOCK = 8_192
 BLOCKS = 1_024
@@ -72,7 +72,7 @@ def turn(kind: Kind, file: File, read: Callable[[], None]) -> list[int]:
         while (now := time.perf_counter()) < due:
             if kind.awake and now >= reading:
                 read()
-                reading = now + REHEARSAL_S
+                reading = now + DISK_S
         taken.append(file.write())
     return taken
 
